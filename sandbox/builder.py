@@ -1,0 +1,92 @@
+"""The builder: forked by the shepherd while that has one thread, it waits for the word to go, and forks the init.
+
+It stands between shepherd and init for three reasons. It exists before the store knows of the run, so the run has a name
+(pid and start time) that can be recorded before anything of the script starts. Its death signal follows the shepherd's
+main thread, and the init's follows its only thread. And when the script kills the init, the orphans come here, and the
+builder ends them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Final
+
+from sandbox import init, reports
+from sandbox.init import Plan, Wires
+from sandbox.linux import fork, prctl
+
+#: Seconds between two looks when the builder itself ends what the init left.
+_LOOK: Final = 0.01
+
+
+def build(plan: Plan, wires: Wires) -> int:
+    """Forks the builder; the caller has one thread, and closes its copies of the inner ends afterwards.
+
+    Args:
+        plan: what will run.
+        wires: the inner ends of the box's pipes.
+
+    Returns:
+        The builder's pid.
+
+    Raises:
+        OSError: the kernel could not make the process.
+    """
+    shepherd = os.getpid()
+    return fork.fork_into(lambda: _main(plan, wires, shepherd))
+
+
+def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
+    try:
+        fork.ignore_signals()
+        prctl.die_with_parent(signal.SIGKILL, shepherd)
+        os.setsid()  # Ctrl-C and Ctrl-Z of a terminal are for the shepherd alone
+        prctl.adopt_orphans()
+        init.plug_null()
+        fork.close_descriptors({0, 1, 2, *wires.all()})
+        prctl.hide()
+        fork.unblock_signals()
+        if os.read(wires.life, 1) != init.GO:
+            return 0  # abandoned
+        builder = os.getpid()
+        child = fork.fork_into(lambda: init.main(plan, wires, builder))
+    except (OSError, prctl.ParentGoneError) as error:
+        init.fail(wires.report, "builder", error)
+        return 1
+    for fd in (wires.life, wires.stdout, wires.stderr):
+        os.close(fd)
+    return _stand_by(child, wires.report)
+
+
+def _stand_by(child: int, report: int) -> int:
+    """Waits for the init; if it did not end by itself, ends all that it left."""
+    status = _wait_for(child)
+    if os.WIFEXITED(status):
+        return os.WEXITSTATUS(status)
+    killed = init.end_all(_reap, _pause, 0.0)
+    reports.write(report, {"empty": True, "init": status, "leftovers": 0, "killed": len(killed)})
+    return 0
+
+
+def _wait_for(child: int) -> int:
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == child:
+            return status
+
+
+def _reap() -> bool:
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+
+
+def _pause(seconds: float) -> None:
+    # SIGCHLD has its default action here and wakes nobody; a short sleep is all that this rare path needs.
+    time.sleep(min(seconds, _LOOK))

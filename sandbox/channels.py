@@ -1,0 +1,177 @@
+"""The shepherd's ends of a box's pipes: words in, reports and streams out; nothing here ever blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from sandbox import init
+from sandbox.init import Wires
+from sandbox.logspool import LogSpool
+from sandbox.reports import ReportReader
+
+_CHUNK: Final = 256 << 10
+#: Chunks of one stream that are taken in one turn, so that a flood does not keep the limits from being looked at.
+_CHUNKS: Final = 16
+#: Words that wait in the pipe while nobody reads them: only the latest matter, so the pipe may be full.
+_PIPE_BYTES: Final = 256 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logs:
+    """What the script said on its two streams."""
+
+    stdout: LogSpool
+    stderr: LogSpool
+
+    @property
+    def total(self) -> int:
+        """Bytes of both streams."""
+        return self.stdout.total + self.stderr.total
+
+    @property
+    def truncated(self) -> bool:
+        """Whether bytes of either were left out."""
+        return bool(self.stdout.left_out or self.stderr.left_out)
+
+
+class Channels:
+    """Four pipes and one epoll descriptor that is readable when any of them has something to say."""
+
+    def __init__(self, log_limit: int) -> None:
+        """Makes the pipes.
+
+        Args:
+            log_limit: bytes that are kept of each stream.
+
+        Raises:
+            OSError: no descriptors left; nothing stays open.
+        """
+        self.logs = Logs(stdout=LogSpool(log_limit), stderr=LogSpool(log_limit))
+        with contextlib.ExitStack() as opened:
+
+            def pipe() -> tuple[int, int]:
+                ends = _high_pipe()
+                for fd in ends:
+                    opened.callback(os.close, fd)
+                return ends
+
+            life_read, self._life = pipe()
+            report_read, report = pipe()
+            out_read, out = pipe()
+            err_read, err = pipe()
+            for fd in (out, err):
+                with contextlib.suppress(OSError):  # the user's share of pipe memory is used up (pipe(7))
+                    fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            for fd in (self._life, report_read, out_read, err_read):
+                os.set_blocking(fd, False)
+            self._epoll = select.epoll()
+            opened.callback(self._epoll.close)
+            self._streams = {out_read: self.logs.stdout, err_read: self.logs.stderr}
+            self.reports = ReportReader(report_read)
+            for fd in (report_read, *self._streams):
+                self._epoll.register(fd, select.EPOLLIN)
+            #: The ends that the builder takes; closed here by `hand_over`.
+            self.inner = Wires(life=life_read, report=report, stdout=out, stderr=err)
+            self._inner_open = True
+            opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def fileno(self) -> int:
+        """Returns the epoll descriptor."""
+        return self._epoll.fileno()
+
+    def hand_over(self) -> None:
+        """Closes the inner ends, which the builder has now."""
+        if self._inner_open:
+            self._inner_open = False
+            for fd in self.inner.all():
+                os.close(fd)
+
+    def say(self, word: bytes) -> bool:
+        """Writes a word on the life pipe.
+
+        Returns:
+            False when nobody can hear it.
+        """
+        try:
+            os.write(self._life, word)
+        except BlockingIOError:
+            # 64 KiB of unread beats: the init sleeps or is stopped. A command must reach it when it wakes.
+            return word == init.ALIVE
+        except BrokenPipeError:
+            return False
+        return True
+
+    def drain(self) -> None:
+        """Takes what the streams have to say, up to a bound."""
+        for fd in list(self._streams):
+            self._drain(fd, _CHUNKS)
+
+    def drain_rest(self) -> None:
+        """Takes all that is left in the streams of a dead tree: at most what the pipes hold."""
+        for fd in list(self._streams):
+            while self._drain(fd, 1):
+                continue
+
+    def _drain(self, fd: int, chunks: int) -> bool:
+        """Reads up to `chunks` pieces of one stream; returns whether there may be more."""
+        spool = self._streams[fd]
+        for _ in range(chunks):
+            try:
+                data = os.read(fd, _CHUNK)
+            except BlockingIOError:
+                return False
+            if not data:
+                self._drop(fd)
+                return False
+            spool.feed(data)
+        return True
+
+    def hear(self) -> list[dict[str, Any]]:
+        """Takes the reports that have arrived; forgets the pipe at its end."""
+        records = self.reports.read()
+        if self.reports.closed and self.reports.fd >= 0:
+            self._forget(self.reports.fd)
+            self.reports.fd = -1
+        return records
+
+    def _drop(self, fd: int) -> None:
+        del self._streams[fd]
+        self._forget(fd)
+
+    def _forget(self, fd: int) -> None:
+        self._epoll.unregister(fd)
+        os.close(fd)
+
+    def close(self) -> None:
+        """Closes every descriptor; the end of the life pipe ends whatever still lives."""
+        self.hand_over()
+        for fd in list(self._streams):
+            self._drop(fd)
+        if self.reports.fd >= 0:
+            self._forget(self.reports.fd)
+            self.reports.fd, self.reports.closed = -1, True
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
+        self._epoll.close()
+
+
+def _high_pipe() -> tuple[int, int]:
+    """Makes a pipe whose ends close on exec and are numbered 3 or higher, also in a caller without 0, 1 and 2."""
+    ends = os.pipe()
+    high = tuple(fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in ends)
+    for low, fd in zip(ends, high, strict=True):
+        if low != fd:
+            os.close(low)
+    return high[0], high[1]

@@ -1,0 +1,192 @@
+"""The conclusion of a run: from the evidence, the claim and the results to the outcome."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sandbox import copyout, handoff
+from sandbox.handoff import HandoffOut, HandoffProblem
+from sandbox.outcome import Guards, Measure, Outcome, OutputFile, Usage, decode_status
+from sandbox.sentence import sentence
+from sandbox.verdict import ExitFacts, KillReason, SetupFailure, judge
+
+if TYPE_CHECKING:
+    from sandbox.box import Box
+    from sandbox.channels import Logs
+    from sandbox.copyout import Manifest
+    from sandbox.evidence import Evidence
+    from sandbox.limits import Limits
+    from sandbox.meter import Breach, Meter
+    from sandbox.scratch import Scratch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What the shepherd knows of a run whose tree is proven empty."""
+
+    evidence: Evidence
+    reason: KillReason | None
+    breach: Breach | None
+    #: Whether the shepherd had to kill processes itself.
+    rescued: bool
+    logs: Logs
+    #: None when the script was never started.
+    meter: Meter | None
+    #: The shepherd's own measure of the time, for when the init could not report one.
+    wall: float
+    guards: Mapping[str, str]
+
+
+def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manifest | None]:
+    """Judges a run.
+
+    Args:
+        box: what was asked for.
+        scratch: the box's folder; its output descriptor is the one of the folder that stands there in the end.
+        ending: what is known.
+
+    Returns:
+        The outcome, and the manifest of the results, if they are to be taken.
+    """
+    facts, manifest = _facts(box, scratch, ending)
+    ceilings = {"log"} if ending.logs.truncated else set()
+    if ending.meter:
+        facts = _with_output_cap(box.limits, facts, largest=ending.meter.finish())
+        ceilings |= ending.meter.ceilings
+    verdict = judge(facts)
+    usage = _usage(ending)
+    claim = facts.handoff if isinstance(facts.handoff, HandoffOut) else HandoffOut(ended="returned")
+    extra_dirs, refused = _allowed(claim.extra_dirs, box.allowed_roots)
+    outcome = Outcome(
+        verdict=verdict,
+        sentence=sentence(
+            verdict,
+            facts=facts,
+            limits=box.limits,
+            usage=usage,
+            subject=box.subject,
+            top_process=(ending.meter.top_process or None) if ending.meter else None,
+        ),
+        exit=decode_status(facts.status),
+        usage=usage,
+        limits=box.limits,
+        guards=Guards(facts=ending.guards),
+        ceilings_hit=tuple(sorted(ceilings)),
+        outputs=tuple(OutputFile(path=found.path, size=found.size) for found in manifest.files) if manifest else (),
+        extra_dirs=extra_dirs,
+        message="; ".join(part for part in (claim.message, refused, _left_behind(ending.evidence)) if part),
+        traceback=claim.traceback,
+        skip_reason=claim.skip_reason if claim.ended == "skipped" else None,
+    )
+    return outcome, manifest
+
+
+def _facts(box: Box, scratch: Scratch, ending: Ending) -> tuple[ExitFacts, Manifest | None]:
+    evidence, breach = ending.evidence, ending.breach
+    setup = evidence.setup
+    if setup is None and evidence.script is None and ending.reason is None:
+        setup = SetupFailure(stage="builder", detail="builder or init were ended before the script was started")
+    # Where nobody could report the end, it was our doing if a signal of ours went out or we ended the tree ourselves.
+    landed = evidence.landed if evidence.status is not None else evidence.signalled or ending.rescued
+    facts = ExitFacts(
+        setup=setup,
+        reason=ending.reason,
+        reason_landed=ending.reason is not None and (landed or evidence.script is None),
+        status=evidence.status,
+        handoff=_claim(scratch) if setup is None else None,
+        ceiling=breach.ceiling if breach else "",
+        measured=breach.measured if breach else None,
+        script_name=box.script_name,
+    )
+    if setup is not None or facts.reason_landed or evidence.status != 0:
+        return facts, None  # nothing will be taken, so nothing is looked at
+    try:
+        return facts, _inspected(scratch, box.limits)
+    except copyout.OutputRejected as rejected:
+        return replace(facts, rejected=str(rejected)), None
+    except copyout.OutputTooLarge as much:
+        return replace(facts, too_large=True, ceiling=much.ceiling, measured=much.measured), None
+    except OSError as error:
+        return replace(facts, rejected=f"output folder cannot be read: {error.strerror}"), None
+
+
+def _inspected(scratch: Scratch, limits: Limits) -> Manifest:
+    if not scratch.refresh_output():
+        raise copyout.OutputRejected("the output folder was removed by the script")
+    return copyout.inspect(scratch.out_fd, limits)
+
+
+def _claim(scratch: Scratch) -> HandoffOut | HandoffProblem:
+    with contextlib.suppress(OSError):  # the script may have shut the folder to us
+        os.fchmod(scratch.handoff_fd, 0o700)
+    return handoff.read(scratch.handoff_fd)
+
+
+def _with_output_cap(limits: Limits, facts: ExitFacts, *, largest: int) -> ExitFacts:
+    """Names the limit behind a write that the kernel refused: RLIMIT_FSIZE is the output limit where that is smaller.
+
+    The script sees an error of its own (EFBIG) or SIGXFSZ; the cause is our limit, and it reached the living script.
+    """
+    if limits.output is None or (limits.file_size is not None and limits.file_size <= limits.output):
+        return facts
+    if facts.setup or facts.reason or facts.status in {None, 0} or largest < limits.output:
+        return facts
+    return replace(facts, reason=KillReason.output_limit, reason_landed=True, ceiling="output", measured=float(largest))
+
+
+def _usage(ending: Ending) -> Usage:
+    evidence = ending.evidence
+    if ending.meter is None:
+        return Usage()
+    wall = Measure(
+        value=ending.wall if evidence.wall is None else evidence.wall, source="clock", exact=evidence.wall is not None
+    )
+    return ending.meter.usage(wall=wall, cpu_reaped=evidence.cpu, peak_reaped=evidence.peak, io_reaped=evidence.io)
+
+
+def _allowed(dirs: tuple[str, ...], roots: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Resolves the folders that the script returned; returns those below an allowed root, and a remark on the others.
+
+    Whoever writes into them resolves them again, by descriptor: between here and there a link can change.
+    """
+    resolved_roots = [os.path.realpath(root) for root in roots]
+    allowed: list[str] = []
+    refused: list[str] = []
+    for folder in dirs:
+        real = os.path.realpath(folder)
+        inside = any(real == root or real.startswith(root.rstrip("/") + "/") for root in resolved_roots)
+        (allowed if inside else refused).append(real if inside else folder)
+    if not refused:
+        return tuple(allowed), ""
+    named = ", ".join(f"'{copyout.shown(folder)}'" for folder in refused[:3])
+    more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
+    return tuple(allowed), f"returned folders outside the allowed roots are left out: {named}{more}"
+
+
+def _left_behind(evidence: Evidence) -> str:
+    match evidence.leftovers:
+        case 0:
+            return ""
+        case 1:
+            return "1 process that the script left behind was killed"
+        case many:
+            return f"{many} processes that the script left behind were killed"
+
+
+def not_built(failure: SetupFailure, limits: Limits) -> Outcome:
+    """Makes the outcome of a box that could not even be prepared."""
+    facts = ExitFacts(setup=failure)
+    verdict = judge(facts)
+    usage = Usage()
+    return Outcome(
+        verdict=verdict,
+        sentence=sentence(verdict, facts=facts, limits=limits, usage=usage),
+        exit=decode_status(None),
+        usage=usage,
+        limits=limits,
+        guards=Guards(),
+    )

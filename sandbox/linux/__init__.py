@@ -1,0 +1,1 @@
+"""One kernel facility per module, no policy; the only place of the project that may use ctypes."""

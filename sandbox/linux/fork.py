@@ -1,0 +1,100 @@
+"""Forking a child that never returns into its parent's Python stack."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Final
+
+#: Signals that keep their default action in our own processes: the synchronous faults, what reaping needs, and what
+#: cannot be changed. Everything else that a script may send to us is ignored.
+_KEPT: Final = frozenset(
+    {
+        signal.SIGKILL,
+        signal.SIGSTOP,
+        signal.SIGCONT,
+        signal.SIGCHLD,
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGABRT,
+        signal.SIGTRAP,
+        signal.SIGSYS,
+    }
+)
+
+
+def fork_into(main: Callable[[], int]) -> int:
+    """Forks a child that runs `main` and ends with its result by `os._exit`: no cleanup of the parent runs in it.
+
+    Every signal is blocked in the child until it calls `ignore_signals` or `default_signals`, so no handler of the
+    parent ever runs there and nothing is written to the parent's wake-up descriptor.
+
+    Args:
+        main: the child's whole life; an exception that leaves it ends the child with status 70.
+
+    Returns:
+        The child's pid, in the parent only.
+
+    Raises:
+        OSError: the kernel could not make the process.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        with warnings.catch_warnings():
+            # Python 3.12 warns in the *parent, after* the fork, when any thread exists (faulthandler's watchdog is
+            # one). Raised as an error it would lose the child's pid.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            status = 70
+            try:
+                gc.disable()  # a finalizer of the parent's objects must not run in the child
+                status = main()
+            finally:
+                os._exit(status)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
+
+
+def ignore_signals() -> None:
+    """Ignores every signal that a script could send to one of our own processes, and unblocks them."""
+    _set_all(signal.SIG_IGN, signal.valid_signals() - _KEPT)
+    _set_all(signal.SIG_DFL, _KEPT - {signal.SIGKILL, signal.SIGSTOP})
+
+
+def default_signals() -> None:
+    """Gives every signal its default action and unblocks it: what a program may expect to find (signal(7))."""
+    _set_all(signal.SIG_DFL, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+
+
+def _set_all(action: signal.Handlers, numbers: Iterable[int]) -> None:
+    signal.set_wakeup_fd(-1)
+    for number in numbers:
+        signal.signal(number, action)
+
+
+def unblock_signals() -> None:
+    """Lets signals through again after `ignore_signals` or `default_signals`."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def close_descriptors(keep: Iterable[int]) -> None:
+    """Closes every descriptor of this process except `keep`.
+
+    Args:
+        keep: descriptors that stay open.
+    """
+    kept = set(keep)
+    for name in os.listdir("/proc/self/fd"):
+        number = int(name)
+        if number not in kept:
+            try:
+                os.close(number)
+            except OSError:
+                continue  # the descriptor of the listing itself

@@ -1,0 +1,86 @@
+"""Resource limits of setrlimit(2) and resource usage of getrusage(2)."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Mapping
+from typing import Any, Final
+
+#: The names used in plans and records, with the kernel's numbers.
+_NUMBERS: Final[Mapping[str, int]] = {
+    "core": resource.RLIMIT_CORE,
+    "cpu": resource.RLIMIT_CPU,
+    "fsize": resource.RLIMIT_FSIZE,
+    "nofile": resource.RLIMIT_NOFILE,
+    "nproc": resource.RLIMIT_NPROC,
+}
+
+#: Seconds of processor time between SIGXCPU and SIGKILL.
+_CPU_GAP: Final = 5
+
+
+def apply(limits: Mapping[str, int]) -> None:
+    """Sets soft and hard limit of each name for this process; a lower hard limit that stands already stays.
+
+    Args:
+        limits: `core`, `cpu` (seconds), `fsize` (bytes), `nofile`, `nproc` (tasks of the user) to their value.
+
+    Raises:
+        OSError: the kernel refused; the text names the limit.
+    """
+    for name, wanted in limits.items():
+        number = _NUMBERS[name]
+        _, hard = resource.getrlimit(number)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        # At the soft limit of processor time the kernel sends SIGXCPU, which tells why; at the hard one SIGKILL.
+        highest = value + _CPU_GAP if name == "cpu" and hard == resource.RLIM_INFINITY else value
+        try:
+            resource.setrlimit(number, (value, highest))
+        except (OSError, ValueError) as error:
+            raise OSError(
+                getattr(error, "errno", 0) or 0, f"cannot set the limit {name} to {value}: {error}"
+            ) from error
+
+
+def tasks_of_user(uid: int) -> int:
+    """Counts the tasks (threads) that run as `uid` on this host: RLIMIT_NPROC counts those, not a box's own.
+
+    Args:
+        uid: the effective user id.
+
+    Returns:
+        The count; processes that end meanwhile are left out.
+    """
+    total = 0
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            if os.stat(f"/proc/{name}").st_uid == uid:
+                total += os.stat(f"/proc/{name}/task").st_nlink - 2  # one folder for each thread, "." and ".."
+        except OSError:
+            continue
+    return total
+
+
+def usage_record(usage: Any) -> dict[str, float | int]:
+    """Turns a struct rusage into plain numbers.
+
+    Args:
+        usage: what `os.wait4` or `resource.getrusage` returned.
+
+    Returns:
+        `cpu` (user and system, seconds) and `peak` (largest resident size of one process, bytes).
+    """
+    return {"cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss * 1024}  # ru_maxrss is in KiB
+
+
+def usage_of_children() -> dict[str, float | int]:
+    """Measures all descendants that were waited for, by this process or by those in between."""
+    return usage_record(resource.getrusage(resource.RUSAGE_CHILDREN))
+
+
+def usage_of_self() -> dict[str, float | int]:
+    """Measures this process alone."""
+    return usage_record(resource.getrusage(resource.RUSAGE_SELF))

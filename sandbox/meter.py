@@ -1,0 +1,179 @@
+"""The meter of a running box: samples it, keeps what was measured, and says when a limit is reached."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from sandbox.limits import Limits
+from sandbox.outcome import CURVE_CAP, Measure, Sample, Usage, thin
+from sandbox.sampler import Reading, TreeSampler
+from sandbox.verdict import KillReason
+from sandbox.watch import FolderWatch
+
+#: The first sample comes soon, for scripts that are short.
+_FIRST: Final = 0.05
+#: Share of one processor that sampling takes at most: a tree of thousands is looked at less often.
+_SHARE: Final = 0.1
+#: The folders that a script writes besides its results; all are removed with the box.
+PRIVATE: Final = ("tmp", "work", "home")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """A limit that ends the run was reached."""
+
+    reason: KillReason
+    #: Which one, where the reason alone does not tell: "output" or "files".
+    ceiling: str = ""
+    measured: float | None = None
+
+
+class Meter:
+    """Measures one running box and holds it against its limits; decides nothing else and signals nobody."""
+
+    def __init__(self, limits: Limits, sampler: TreeSampler, watch: FolderWatch, *, began: float, every: float) -> None:
+        """Starts at the script's start.
+
+        Args:
+            limits: the box's limits.
+            sampler: of the tree.
+            watch: of the folders "out" and `PRIVATE`.
+            began: monotonic second of the script's start.
+            every: seconds between two samples.
+        """
+        self._limits = limits
+        self._sampler = sampler
+        self._watch = watch
+        self._began = began
+        self._every = every
+        self._sample_at = began + min(_FIRST, every)
+        self._points: list[Sample] = []
+        self._processes = 0
+        self._read = self._written = 0
+        #: The last sample.
+        self.reading = Reading()
+        #: Largest memory that a sample found, bytes; shared pages counted once where it mattered.
+        self.peak = 0
+        #: Largest processor time that a sample found, seconds.
+        self.cpu = 0.0
+        #: Name of the process with most memory at the peak.
+        self.top_process = ""
+        #: Limits that were reached without ending the run.
+        self.ceilings: set[str] = set()
+
+    def deadline(self) -> float:
+        """Returns the monotonic second of the next turn."""
+        wall = self._limits.wall
+        times = [self._sample_at, self._watch.next_at]
+        return min(times if wall is None else [*times, self._began + wall])
+
+    def turn(self, now: float) -> Breach | None:
+        """Measures what is due, and returns the first limit that ends the run.
+
+        Args:
+            now: monotonic seconds.
+        """
+        limits = self._limits
+        if limits.wall is not None and now - self._began >= limits.wall:
+            return Breach(reason=KillReason.wall_limit)
+        breach = self._sample(now) if now >= self._sample_at else None
+        if not breach and now >= self._watch.next_at:
+            self._watch.turn(now)
+            breach = self._folders()
+        return breach
+
+    def _sample(self, now: float) -> Breach | None:
+        began = time.monotonic()
+        limits, reading = self._limits, self._sampler.sample(now)
+        memory = reading.rss
+        if limits.memory is not None and memory > limits.memory and reading.processes > 1:
+            # Workers that were forked share what their parent had loaded; counted for each, it is no memory.
+            shared_once = self._sampler.proportional()
+            memory = memory if shared_once is None else min(memory, shared_once)
+        self.reading = reading
+        if memory > self.peak:
+            self.peak, self.top_process = memory, reading.top_process
+        self.cpu = max(self.cpu, reading.cpu)
+        self._processes = max(self._processes, reading.processes)
+        self._read, self._written = max(self._read, reading.read), max(self._written, reading.written)
+        self._points.append(Sample(t=now - self._began, rss=memory, cpu=self.cpu, processes=reading.processes))
+        if len(self._points) >= 4 * CURVE_CAP:
+            self._points = list(thin(self._points, 2 * CURVE_CAP))
+        # RLIMIT_NPROC, and a cgroup's pids.max, count tasks.
+        if limits.processes is not None and reading.tasks >= limits.processes:
+            self.ceilings.add("processes")
+        self._sample_at = now + max(self._every, (time.monotonic() - began) / _SHARE)
+        if limits.memory is not None and memory > limits.memory:
+            return Breach(reason=KillReason.memory_limit, measured=memory)
+        if limits.cpu is not None and self.cpu >= limits.cpu:
+            return Breach(reason=KillReason.cpu_limit, measured=self.cpu)
+        return None
+
+    def _folders(self) -> Breach | None:
+        limits, out = self._limits, self._watch.count("out")
+        private = [self._watch.count(name) for name in PRIVATE]
+        if limits.tmp is not None and self._watch.count("tmp").bytes > limits.tmp:
+            self.ceilings.add("tmp")
+        if limits.file_size is not None and max(out.largest, *(count.largest for count in private)) >= limits.file_size:
+            self.ceilings.add("file_size")
+        # All that a script writes lies on one disk: what is over in the private folders counts as output.
+        room = None if limits.output is None or limits.tmp is None else limits.output + limits.tmp
+        everything = out.bytes + sum(count.bytes for count in private)
+        if limits.output is not None and out.bytes > limits.output:
+            return Breach(reason=KillReason.output_limit, ceiling="output", measured=out.bytes)
+        if room is not None and everything > room:
+            return Breach(reason=KillReason.output_limit, ceiling="output", measured=everything)
+        if limits.files is not None and out.entries > limits.files:
+            return Breach(reason=KillReason.output_limit, ceiling="files", measured=out.entries)
+        return None
+
+    def finish(self) -> int:
+        """Counts the folders of a dead tree once more, for the ceilings.
+
+        Returns:
+            Size of the largest file of all, bytes.
+        """
+        self._watch.finish()
+        self._folders()
+        return max(self._watch.count(name).largest for name in ("out", *PRIVATE))
+
+    def usage(
+        self, *, wall: Measure, cpu_reaped: float | None, peak_reaped: int, io_reaped: tuple[int, int] | None
+    ) -> Usage:
+        """Puts together what was sampled and what the init measured of all it reaped.
+
+        Args:
+            wall: the run's own time.
+            cpu_reaped: seconds of the whole reaped tree, None if nobody could report it.
+            peak_reaped: largest resident size of one process, bytes, 0 for not known.
+            io_reaped: bytes read and written by the whole reaped tree, None for not known.
+        """
+        read, written = io_reaped or (0, 0)
+        sampled = bool(self._points)
+        io_source = "proc io" if io_reaped else "sampler" if sampled else "none"
+        return Usage(
+            wall=wall,
+            cpu=Measure(
+                # A process whose parent ignores SIGCHLD is in nobody's sum; the sampler may have seen it.
+                value=max(self.cpu, cpu_reaped or 0.0) if sampled or cpu_reaped is not None else None,
+                source="rusage" if cpu_reaped is not None and cpu_reaped >= self.cpu else "sampler",
+                exact=cpu_reaped is not None and cpu_reaped >= self.cpu,
+            ),
+            peak_memory=Measure(
+                value=max(self.peak, peak_reaped) or None,
+                source="sampler" if self.peak >= peak_reaped else "rusage",
+                exact=False,
+            ),
+            processes=Measure(value=max(self._processes, 1), source="sampler", exact=False),
+            read_bytes=Measure(
+                value=max(read, self._read) if io_source != "none" else None, source=io_source, exact=bool(io_reaped)
+            ),
+            written_bytes=Measure(
+                value=max(written, self._written) if io_source != "none" else None,
+                source=io_source,
+                exact=bool(io_reaped),
+            ),
+            curve=thin(self._points),
+        )

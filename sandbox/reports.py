@@ -1,0 +1,71 @@
+"""The report pipe: one JSON object a line, from our own processes inside to the shepherd; never a word of the script.
+
+Records, in the order in which they can come:
+
+    {"stage": s, "errno": n, "detail": t}        a step of the building failed, nothing runs
+    {"script": [pid, start], "init": [pid, start], "at": t}   the script's process exists since monotonic second t
+    {"signalled": n}                             the signal n was sent to the living script
+    {"status": raw, "wall": s, "cpu": s, "peak": bytes, "landed": bool}   the script's main process ended
+    {"empty": true, "leftovers": n, "killed": n, "cpu": s, ...}           the tree is proven empty; the last record
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Final
+
+#: Atomic up to PIPE_BUF (pipe(7)), so two writers never mix their lines.
+_LINE_BYTES: Final = 4096
+#: Longest text of a detail, in characters; escaped to ASCII it stays far below a line.
+_DETAIL_CHARACTERS: Final = 500
+#: More than all records of the longest life of a box.
+_TOTAL_BYTES: Final = 256 << 10
+
+
+def write(fd: int, record: dict[str, Any]) -> None:
+    """Writes one record; a reader that is gone is not told.
+
+    Args:
+        fd: write end of the report pipe.
+        record: plain JSON values; `detail` is cut to what fits a line.
+    """
+    if "detail" in record:
+        record["detail"] = str(record["detail"])[:_DETAIL_CHARACTERS]
+    line = json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
+    try:
+        os.write(fd, line[-_LINE_BYTES:])
+    except OSError:
+        return  # the shepherd is gone; the life pipe says so as well
+
+
+class ReportReader:
+    """Reads records from a non-blocking descriptor, bounded, and remembers the end of the pipe."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        #: Whether every writer is gone.
+        self.closed = False
+        self._pending = b""
+        self._left = _TOTAL_BYTES
+
+    def read(self) -> list[dict[str, Any]]:
+        """Reads what has arrived; a line that is no JSON object is left out, a flood ends the reading."""
+        while not self.closed:
+            try:
+                chunk = os.read(self.fd, 1 << 16)
+            except BlockingIOError:
+                break
+            self._left -= len(chunk)
+            if not chunk or self._left < 0:
+                self.closed = True
+            self._pending += chunk
+        *lines, self._pending = self._pending.split(b"\n")
+        return [record for line in lines if isinstance(record := _parse(line), dict)]
+
+
+def _parse(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,413 @@
+"""One running box, seen from its shepherd: a state machine that a loop of the caller turns.
+
+The caller waits until `fileno()` is readable or `deadline()` has come, calls `pump`, and goes on until `ended`. Every
+turn takes what the pipes hold, measures what is due, and compares what is wanted with what is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import select
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Self
+
+from sandbox import init
+from sandbox.ending import Ending, conclude
+from sandbox.evidence import Evidence
+from sandbox.linux.proctree import Identity
+from sandbox.logspool import FLOOD_FACTOR
+from sandbox.meter import PRIVATE, Breach, Meter
+from sandbox.rescue import Rescue, dismiss, keep_awake
+from sandbox.sampler import TreeSampler
+from sandbox.verdict import KillReason
+from sandbox.watch import FolderWatch
+
+if TYPE_CHECKING:
+    from sandbox.box import Box
+    from sandbox.channels import Channels, Logs
+    from sandbox.copyout import Manifest
+    from sandbox.outcome import Outcome
+    from sandbox.scratch import Scratch
+
+#: What the init gets to prove an empty tree, in seconds, before the shepherd ends it itself.
+_PATIENCE: Final = 2.0
+#: Seconds between two rescues, between two looks for the builder's end, and between two looks after our own processes.
+_RESCUE_EVERY: Final = 0.02
+_LOOK: Final = 0.002
+_AWAKE_EVERY: Final = 1.0
+#: What `close` gives a box that still runs, in seconds.
+_CLOSING: Final = 30.0
+#: Reasons that leave no time: in a grace the host's memory or disk would fill up.
+_AT_ONCE: Final = frozenset({KillReason.memory_limit, KillReason.output_limit})
+
+
+class Phase(enum.Enum):
+    """Where the run is."""
+
+    #: The script lives, or is about to, and no reason to end it is recorded.
+    RUNNING = enum.auto()
+    #: SIGTERM was sent, the grace runs.
+    ASKED = enum.auto()
+    #: The init was told to end the tree.
+    KILLING = enum.auto()
+    #: The script's main process ended; the init ends what it left behind.
+    LEAVING = enum.auto()
+    #: The init cannot do it; the shepherd ends the tree itself.
+    RESCUE = enum.auto()
+    #: The tree is proven empty.
+    ENDED = enum.auto()
+
+
+class Running:
+    """A box that was let go; `close` it in the end, or use it as a context manager.
+
+    None of its calls blocks but `close` on a box that still runs.
+    """
+
+    def __init__(
+        self, *, box: Box, scratch: Scratch, channels: Channels, builder: Identity, guards: Mapping[str, str]
+    ) -> None:
+        """Takes over what `Prepared` made; `Prepared.release` calls it."""
+        self._box = box
+        self._scratch = scratch
+        self._channels = channels
+        self._builder = builder
+        self._builder_status: int | None = None
+        self._guards = guards
+        self._evidence = Evidence()
+        self._phase = Phase.RUNNING
+        self._reason: KillReason | None = None
+        self._breach: Breach | None = None
+        self._meter: Meter | None = None
+        self._rescue: Rescue | None = None
+        self._outcome: Outcome | None = None
+        self._manifest: Manifest | None = None
+        self._closed = False
+        now = time.monotonic()
+        self._released = now
+        self._beat_every = min(5.0, box.mute_after / 4)
+        self._beat_at = now + self._beat_every
+        self._awake_at = now + _AWAKE_EVERY
+        #: When the grace, the init's patience or the pause between two rescues is over.
+        self._patience_at = float("inf")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What the caller reads
+
+    @property
+    def token(self) -> str:
+        """The box's token, which its processes carry in their environment."""
+        return self._scratch.token
+
+    @property
+    def scratch(self) -> str:
+        """Path of the box's folder."""
+        return self._scratch.path
+
+    @property
+    def builder(self) -> Identity:
+        """Names the builder."""
+        return self._builder
+
+    @property
+    def out_fd(self) -> int:
+        """Descriptor of the output folder, opened before the script was started."""
+        return self._scratch.out_fd
+
+    @property
+    def handoff_fd(self) -> int:
+        """Descriptor of the handoff folder, opened before the script was started."""
+        return self._scratch.handoff_fd
+
+    @property
+    def logs(self) -> Logs:
+        """What the script said so far; stays readable after `close`."""
+        return self._channels.logs
+
+    @property
+    def phase(self) -> Phase:
+        """Where the run is."""
+        return self._phase
+
+    @property
+    def reason(self) -> KillReason | None:
+        """Why the run is being ended, None if nobody wants that."""
+        return self._reason
+
+    @property
+    def ended(self) -> bool:
+        """Whether the tree is proven empty."""
+        return self._phase is Phase.ENDED
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What `copyout.copy` is to copy; None before `outcome`, and when there is nothing to take."""
+        return self._manifest
+
+    def tree(self) -> Identity | None:
+        """Names the init, None before the script was started."""
+        return self._evidence.init
+
+    def facts(self) -> dict[str, object]:
+        """Returns the raw facts as plain JSON, for records: who, when, why and how."""
+        evidence = self._evidence
+        return {
+            "token": self.token,
+            "builder": self._builder,
+            "init": evidence.init,
+            "script": evidence.script,
+            "phase": self._phase.name.lower(),
+            "reason": None if self._reason is None else str(self._reason),
+            "signalled": evidence.signalled,
+            "status": evidence.status,
+            "landed": evidence.landed,
+            "leftovers_killed": evidence.leftovers,
+            "log_bytes": self.logs.total,
+        }
+
+    def progress(self) -> tuple[float, float, int, int]:
+        """Returns wall and processor seconds, resident bytes and processes, as last sampled."""
+        reading = self._meter.reading if self._meter else None
+        wall = self._evidence.wall if self._evidence.wall is not None else time.monotonic() - self._began
+        cpu = self._meter.cpu if self._meter else 0.0
+        return wall, cpu, reading.rss if reading else 0, reading.processes if reading else 0
+
+    # What the caller's loop needs
+
+    def fileno(self) -> int:
+        """Returns a descriptor that is readable when `pump` has something to take."""
+        return self._channels.fileno()
+
+    def deadline(self) -> float | None:
+        """Returns the monotonic second of the next timer, None once the run has ended."""
+        if self.ended:
+            return None
+        times = [self._beat_at, self._awake_at, self._patience_at]
+        if self._meter and self._phase in {Phase.RUNNING, Phase.ASKED}:
+            times.append(self._meter.deadline())
+        if self._channels.reports.closed and self._phase is not Phase.RESCUE:
+            times.append(time.monotonic() + _LOOK)
+        return min(times)
+
+    def pump(self, now: float) -> None:
+        """Turns the machine once; never blocks.
+
+        Args:
+            now: monotonic seconds.
+        """
+        if self.ended:
+            return
+        self._channels.drain()
+        self._hear(now)
+        self._measure(now)
+        self._escalate(now)
+        if now >= self._beat_at:
+            self.beat()
+        if now >= self._awake_at:
+            self._awake_at = now + _AWAKE_EVERY
+            self._keep_awake()
+        self._look_for_end(now)
+
+    def beat(self) -> None:
+        """Tells the init that the shepherd is alive; `pump` does so often enough by itself."""
+        self._beat_at = time.monotonic() + self._beat_every
+        self._channels.say(init.ALIVE)
+
+    # What the caller may want
+
+    def stop(self, reason: KillReason) -> None:
+        """Ends the run: records the reason, asks the script to end, and after the grace kills the whole tree.
+
+        The first reason stays; memory and output limits leave no grace.
+
+        Args:
+            reason: why.
+        """
+        if self.ended or self._reason is not None:
+            return
+        self._reason = reason
+        now = time.monotonic()
+        if self._phase is not Phase.RUNNING:  # the script's own end came first
+            self.hurry()
+            return
+        self._keep_awake()
+        if reason in _AT_ONCE or self._box.limits.grace <= 0:
+            self._kill(now)
+            return
+        self._phase = Phase.ASKED  # RUNNING -> ASKED
+        self._patience_at = now + self._box.limits.grace
+        self._channels.say(init.TERM)
+
+    def hurry(self) -> None:
+        """Skips what is left of the grace, and of the moment in which leftovers may end by themselves."""
+        if self._phase is Phase.ASKED:
+            self._kill(time.monotonic())
+        elif self._phase is Phase.LEAVING:
+            self._channels.say(init.KILL)
+
+    def outcome(self) -> Outcome:
+        """Reads what the run left, judges it and returns the outcome; later calls return the same.
+
+        Reads scratch, and looks up returned folders below `allowed_roots`: call it from a thread that may wait for them.
+
+        Raises:
+            RuntimeError: the tree is not proven empty yet.
+        """
+        if not self.ended:
+            raise RuntimeError("the outcome of a box is known when it has ended; pump it until then")
+        if self._outcome is None:
+            ending = Ending(
+                evidence=self._evidence,
+                reason=self._reason,
+                breach=self._breach,
+                rescued=self._rescue is not None and self._rescue.killed > 0,
+                logs=self.logs,
+                meter=self._meter,
+                wall=time.monotonic() - self._began,
+                guards=self._guards,
+            )
+            self._outcome, self._manifest = conclude(self._box, self._scratch, ending)
+        return self._outcome
+
+    def close(self) -> None:
+        """Gives everything back: ends the run if it still runs, closes all descriptors, removes the scratch.
+
+        Raises:
+            TimeoutError: a process of the run could not be ended; its scratch stays.
+            OSError: something in the scratch could not be removed.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._end_at_once()
+        finally:
+            dismiss(self._builder)
+            self._channels.close()
+            if self.ended:
+                self._scratch.remove()
+            else:
+                self._scratch.close()
+
+    # The turns of the machine
+
+    @property
+    def _began(self) -> float:
+        return self._released if self._evidence.began is None else self._evidence.began
+
+    def _hear(self, now: float) -> None:
+        for record in self._channels.hear():
+            self._evidence.note(record)
+        evidence = self._evidence
+        if self._meter is None and evidence.init and evidence.began is not None:
+            self._meter = Meter(
+                self._box.limits,
+                TreeSampler(evidence.init.pid),
+                FolderWatch(self._scratch.root_fd, ("out", *PRIVATE)),
+                began=evidence.began,
+                every=self._box.sample_every,
+            )
+        if evidence.status is not None and self._phase in {Phase.RUNNING, Phase.ASKED}:
+            self._phase = Phase.LEAVING  # RUNNING, ASKED -> LEAVING
+            self._patience_at = now + init.SETTLE + _PATIENCE
+
+    def _measure(self, now: float) -> None:
+        if self._meter is None or self._phase not in {Phase.RUNNING, Phase.ASKED}:
+            return
+        breach = self._meter.turn(now)
+        if breach is None and self.logs.total > FLOOD_FACTOR * self._box.limits.log:
+            breach = Breach(reason=KillReason.log_limit, measured=self.logs.total)
+        if breach and self._reason is None:
+            self._breach = breach
+            self.stop(breach.reason)
+        elif breach and breach.reason in _AT_ONCE:
+            self.hurry()
+
+    def _escalate(self, now: float) -> None:
+        if now < self._patience_at:
+            return
+        if self._phase is Phase.ASKED:
+            self._kill(now)
+        elif self._phase in {Phase.KILLING, Phase.LEAVING}:
+            self._start_rescue(now)
+
+    def _kill(self, now: float) -> None:
+        self._phase = Phase.KILLING  # RUNNING, ASKED -> KILLING
+        self._patience_at = now + _PATIENCE
+        self._keep_awake()
+        if not self._channels.say(init.KILL):
+            self._patience_at = now
+
+    def _start_rescue(self, now: float) -> None:
+        self._phase = Phase.RESCUE  # KILLING, LEAVING, RUNNING, ASKED -> RESCUE
+        self._rescue = Rescue(self._builder, self._evidence.init)
+        self._patience_at = now
+
+    def _keep_awake(self) -> None:
+        keep_awake(self._builder)
+        keep_awake(self._evidence.init)
+
+    def _look_for_end(self, now: float) -> None:
+        gone = self._builder_is_gone()
+        if self._phase is Phase.RESCUE:
+            self._go_on_rescuing(now, gone=gone)
+        elif gone and self._channels.reports.closed:
+            # Both ends of our own chain are gone. A builder that ended by itself has waited for the init.
+            proven = self._evidence.empty or (self._evidence.setup is not None and self._evidence.script is None)
+            if proven and os.WIFEXITED(self._builder_status or 0):
+                self._end()
+            else:
+                self._start_rescue(now)
+        elif gone and self._patience_at > now + _PATIENCE:
+            # The init saw that and ends the tree; if the script has stopped it, it cannot.
+            self._patience_at = now + _PATIENCE
+            if self._phase in {Phase.RUNNING, Phase.ASKED}:
+                self._phase = Phase.KILLING  # RUNNING, ASKED -> KILLING
+                self._keep_awake()
+
+    def _go_on_rescuing(self, now: float, *, gone: bool) -> None:
+        if self._rescue is None or now < self._patience_at:
+            return
+        began = time.monotonic()
+        empty = self._rescue.turn()
+        # On a host with very many processes a look is dear.
+        self._patience_at = now + max(_RESCUE_EVERY, time.monotonic() - began)
+        self._hear(now)
+        if empty and gone:
+            self._end()
+
+    def _builder_is_gone(self) -> bool:
+        if self._builder_status is None:
+            try:
+                pid, status = os.waitpid(self._builder.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid, status = self._builder.pid, -1  # somebody else took its status; nothing is known of it
+            if pid:
+                self._builder_status = status
+        return self._builder_status is not None
+
+    def _end(self) -> None:
+        self._phase = Phase.ENDED  # any -> ENDED
+        self._channels.drain_rest()
+        dismiss(self._builder)
+
+    def _end_at_once(self) -> None:
+        self.stop(KillReason.cancelled)
+        deadline = time.monotonic() + _CLOSING
+        while not self.ended:
+            self.hurry()
+            wake_at = self.deadline()
+            now = time.monotonic()
+            if now > deadline:
+                raise TimeoutError(f"processes of box {self.token} still live {_CLOSING:g} s after SIGKILL")
+            with contextlib.suppress(InterruptedError):
+                select.select([self.fileno()], [], [], max(0.0, min((wake_at or now) - now, 0.1)))
+            self.pump(time.monotonic())

@@ -1,0 +1,124 @@
+"""Samples of a process tree by psutil: resident memory, processor time, processes, bytes read and written.
+
+A sampler sees what lives at the moment of the look. Processor time and bytes of the dead are not lost: the kernel adds
+them to whoever reaped them (proc(5), cutime and cstime; the io file), which is a member of the tree or its init.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import psutil
+
+from sandbox.linux.proctree import Identity, Process, TreeWindow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The tree at one moment; bytes, seconds and counts."""
+
+    #: Sum of the resident sizes. Pages that processes share are counted for each, so this is an upper bound.
+    rss: int = 0
+    #: Processor time of the living and of all that were reaped.
+    cpu: float = 0.0
+    #: Living processes.
+    processes: int = 0
+    #: Their threads; what RLIMIT_NPROC counts.
+    tasks: int = 0
+    #: Bytes through read and write calls, cache or disk or network.
+    read: int = 0
+    written: int = 0
+    #: Name of the process with the most memory.
+    top_process: str = ""
+
+
+class TreeSampler:
+    """Samples the tree below an init again and again; objects of living processes are kept between two looks."""
+
+    def __init__(self, root: int) -> None:
+        """Looks at nothing yet.
+
+        Args:
+            root: pid of the init, which is not part of what is measured but holds the sums of the dead.
+        """
+        self._window = TreeWindow(root)
+        self._known: dict[Identity, psutil.Process] = {}
+        self._root: psutil.Process | None = None
+        #: The members that the last look found.
+        self.members: list[Process] = []
+
+    def sample(self, now: float) -> Reading:
+        """Measures the tree.
+
+        Args:
+            now: monotonic seconds.
+        """
+        self.members = self._window.look(now)
+        known, self._known = self._known, {}
+        rss = read = written = 0
+        processes = tasks = top = 0
+        top_process = ""
+        cpu = self._cpu_of_the_dead()
+        for member in self.members:
+            try:
+                process = known.get(member.identity) or psutil.Process(member.pid)
+                self._known[member.identity] = process
+                with process.oneshot():
+                    times = process.cpu_times()
+                    cpu += times.user + times.system + times.children_user + times.children_system
+                    if not member.living:
+                        continue
+                    processes += 1
+                    tasks += member.threads
+                    size = process.memory_info().rss
+                    rss += size
+                    if size > top:
+                        top, top_process = size, process.name()
+                    counters = process.io_counters()
+                    read += counters.read_chars
+                    written += counters.write_chars
+            except (psutil.Error, OSError):
+                continue  # gone meanwhile, or a counter that this kernel or user does not show
+        return Reading(
+            rss=rss, cpu=cpu, processes=processes, tasks=tasks, read=read, written=written, top_process=top_process
+        )
+
+    def _cpu_of_the_dead(self) -> float:
+        try:
+            self._root = self._root or psutil.Process(self._window.root)
+            times = self._root.cpu_times()
+        except (psutil.Error, OSError):
+            return 0.0
+        return float(times.children_user + times.children_system)
+
+    def proportional(self) -> int | None:
+        """Measures the memory of the members that the last look found, each shared page counted once.
+
+        Much dearer than a sample, as the kernel walks every page table (proc(5), smaps_rollup, Pss).
+
+        Returns:
+            Bytes, or None when not all could be read.
+        """
+        total = 0
+        for member in self.members:
+            if not member.living:
+                continue
+            size = _pss(member.pid)
+            if size is None:
+                return None
+            total += size
+        return total
+
+
+def _pss(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            for line in file:
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+    except ProcessLookupError:
+        return 0  # gone meanwhile
+    except OSError:
+        return None if os.path.exists(f"/proc/{pid}") else 0
+    return 0

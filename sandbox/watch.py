@@ -1,0 +1,147 @@
+"""Watches how much a running script has written into its scratch: a bounded walk by descriptor, a few files a turn.
+
+What it finds is a lower bound: the script goes on writing, renaming and hiding while it is being counted. The exact
+count is made by `copyout.inspect` when the tree is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sandbox.cursor import Cursor
+
+#: Entries between two looks at the clock.
+_STEP: Final = 64
+#: Entries of one folder tree that are counted at most; beyond, the count says "at least".
+_ENTRIES_CAP: Final = 1_000_000
+#: What a walk may take of one turn, and the share of all time that walking takes.
+_TURN_SECONDS: Final = 0.01
+_SHARE: Final = 0.05
+
+
+@dataclass(slots=True)
+class Count:
+    """What one folder tree holds."""
+
+    #: Size of its files as a reader sees them, or their blocks on disk, whichever is more.
+    bytes: int = 0
+    #: Files, folders and whatever else has a name.
+    entries: int = 0
+    #: Size of the largest file.
+    largest: int = 0
+
+
+class FolderWatch:
+    """Counts some folders of a scratch again and again."""
+
+    def __init__(self, root_fd: int, names: tuple[str, ...], every: float = 1.0) -> None:
+        """Counts nothing yet.
+
+        Args:
+            root_fd: descriptor of the scratch.
+            names: the folders, counted apart.
+            every: seconds between two counts, more when a count is long.
+        """
+        self._root_fd = root_fd
+        self._names = names
+        self._every = every
+        self._walk: Iterator[None] | None = None
+        self._running: dict[str, Count] = {}
+        self._finished = {name: Count() for name in names}
+        self._spent = 0.0
+        #: Monotonic second of the next turn.
+        self.next_at = 0.0
+
+    def turn(self, now: float) -> None:
+        """Goes on counting for a moment; never blocks for longer than one folder listing.
+
+        Args:
+            now: monotonic seconds.
+        """
+        if now < self.next_at:
+            return
+        if self._walk is None:
+            self._running = {name: Count() for name in self._names}
+            self._walk = self._count()
+            self._spent = 0.0
+        began = time.monotonic()
+        finished = False
+        while time.monotonic() - began < _TURN_SECONDS and not finished:
+            finished = next(self._walk, self) is self
+        self._spent += time.monotonic() - began
+        if finished:
+            self._walk, self._finished = None, self._running
+            self.next_at = now + max(self._every, self._spent / _SHARE)
+        else:
+            self.next_at = now + _TURN_SECONDS
+
+    def count(self, name: str) -> Count:
+        """Returns the highest of the last full count and the one under way."""
+        done, under_way = self._finished[name], self._running.get(name, Count())
+        return Count(
+            bytes=max(done.bytes, under_way.bytes),
+            entries=max(done.entries, under_way.entries),
+            largest=max(done.largest, under_way.largest),
+        )
+
+    def finish(self) -> None:
+        """Counts once more from the beginning to the end; for a tree that is dead."""
+        self._running = {name: Count() for name in self._names}
+        for _ in self._count():
+            continue
+        self._walk, self._finished = None, self._running
+
+    def _count(self) -> Iterator[None]:
+        for name in self._names:
+            try:
+                with Cursor(self._root_fd) as cursor:
+                    cursor.down(name)
+                    yield from _walk(cursor, self._running[name])
+            except OSError:
+                continue  # moved or shut by the script: what was met so far counts
+
+
+def _walk(cursor: Cursor, count: Count) -> Iterator[None]:
+    levels = [_listing(cursor.fd, count)]
+    while levels and count.entries < _ENTRIES_CAP:
+        folders = levels[-1]
+        name = next(folders, None)
+        if name is None:
+            levels.pop()
+            if levels:
+                cursor.up()
+        elif name:
+            try:
+                cursor.down(name)
+            except OSError:
+                continue  # gone, or shut to its owner: seen again at the end
+            levels.append(_listing(cursor.fd, count))
+        yield
+
+
+def _listing(fd: int, count: Count) -> Iterator[str]:
+    """Counts the entries of one folder, and yields "" now and then, then its folders."""
+    folders: list[str] = []
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            count.entries += 1
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # gone meanwhile
+            if stat.S_ISDIR(status.st_mode):
+                folders.append(entry.name)
+            else:
+                size = max(status.st_size, status.st_blocks * 512)
+                count.bytes += size
+                count.largest = max(count.largest, status.st_size)
+            if count.entries % _STEP == 0:
+                yield ""
+            if count.entries >= _ENTRIES_CAP:
+                break
+    yield from folders

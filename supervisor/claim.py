@@ -1,0 +1,268 @@
+"""Claiming an RB: flock, decide what is undecided, link the next epoch, read everything again (DESIGN §5).
+
+Runs in the poller's thread, which makes all file-system calls of a supervisor. The supervisor never touches the
+archive: where renames are due, the claim ends in an errand for a shepherd, which gets the lock's descriptor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from supervisor import durable, journal, records, waiting
+from supervisor.attempts import History, history, read_not_before, run_record
+from supervisor.cells import RbCells, link_final, read_final
+from supervisor.flock import acquire
+from supervisor.hosts import read_beat
+from supervisor.rblock import LostLock, RbLock, read_counter
+from supervisor.records import Epoch, Final, Outcome, Promoted, Request, RunRecord
+from supervisor.takeover import Evidence, JobFacts, RbState, Ruling, Step, Watch, next_step, proof, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.layout import JobPlace, Layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """The lock is held and work is to be done under it by a shepherd."""
+
+    #: `run`, `promote` or `repair`.
+    errand: str
+    lock: RbLock
+    rb: str
+    #: The epoch to run in, or whose promotion is to be ended.
+    n: int
+    request: Request
+    history: History
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """Nothing to be done under this lock now, and why."""
+
+    why: str
+    #: The lock was won but nothing may be done with it: cool down (DESIGN §5).
+    cool_down: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The job ended without a run."""
+
+    request: Request
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The facts of the host that a claim needs; effects on processes are handed in."""
+
+    host: str
+    boot: str
+    takeover_after: float
+    max_attempts: int
+    now: Callable[[], float]
+    monotonic: Callable[[], float]
+    #: Whether the process of a `run.json` lives, and whether any process of its box does (ending what is left).
+    is_alive: Callable[[records.Identity], bool]
+    end_box: Callable[[RunRecord], bool]
+    enabled: Callable[[str], bool]
+    #: The committed outcome of a job that ends without a run: (request, epoch, verdict, why).
+    ending: Callable[[Request, int, Ruling], Outcome]
+
+
+class Claimer:
+    """Claims RBs for one host."""
+
+    def __init__(self, layout: Layout, around: Surroundings) -> None:
+        """Claim in the store of `layout`."""
+        self._layout = layout
+        self._around = around
+        self._watch = Watch()
+
+    def claim(
+        self, request: Request, *, tidy: bool = False, overtaken: Callable[[], bool] = lambda: False
+    ) -> Claimed | Left | Ended:
+        """Try to get `request` to run, or to end, under its RB's lock.
+
+        Args:
+            request: the job that heads its RB.
+            tidy: the job is decided; only what its epoch left undone is to be done.
+            overtaken: looks again whether another job of the RB comes first.
+
+        Raises:
+            OSError: the store cannot be used now.
+        """
+        place = self._layout.rb(request.rb)
+        lock = acquire(place.lock)
+        if lock is None:
+            return Left(why="another run of this RB holds its lock")
+        try:
+            result = self._hold(request, lock, tidy, overtaken)
+        except LostLock as lost:
+            lock.close()
+            return Left(why=f"the lock was lost: {lost}", cool_down=True)
+        except BaseException:
+            lock.close()
+            raise
+        if not isinstance(result, Claimed):
+            lock.close()
+        return result
+
+    def _hold(
+        self, request: Request, lock: RbLock, tidy: bool, overtaken: Callable[[], bool]
+    ) -> Claimed | Left | Ended:
+        cells = RbCells(self._layout.rb(request.rb))
+        cells.make(request.rb)
+        while True:
+            last = cells.last()
+            outcome = cells.outcome(last) if last else None
+            holder = cells.epoch(last) if last else None
+            state = self._state(cells, last, holder, outcome)
+            step = next_step(state)
+            if step is Step.LEAVE:
+                return Left(why=f"epoch {last} is undecided and its holder is not proven gone", cool_down=True)
+            if step is Step.REVOKE:
+                self._revoke(cells, last, state.proof or "")
+            elif step is Step.LINK_FINAL and holder is not None:
+                link_final(self._layout.job(holder.job), Final(rb=request.rb, n=last))
+            elif step is Step.LINK_PROMOTED:
+                cells.link_promoted(last, Promoted(kind="done", time=self._around.now(), host=self._around.host))
+            elif step is Step.PROMOTE and holder is not None:
+                return self._errand("promote", lock, last, holder.job, cells)
+            else:
+                break
+        taken = self.left_take(cells)
+        if taken is not None and holder is not None:
+            return self._errand("repair", lock, taken, self._job_of(cells, taken, holder.job), cells)
+        if tidy:
+            return Left(why="nothing is left undone")
+        return self._open(request, lock, cells, last + 1, overtaken)
+
+    def _job_of(self, cells: RbCells, n: int, default: str) -> str:
+        epoch = cells.epoch(n)
+        return epoch.job if epoch is not None else default
+
+    def _errand(self, errand: str, lock: RbLock, n: int, job: str, cells: RbCells) -> Claimed | Left:
+        request = journal.read_request(self._layout.job(job))
+        if request is None:
+            return Left(why=f"epoch {n} names the unknown job {job}", cool_down=True)
+        return Claimed(
+            errand=errand,
+            lock=lock,
+            rb=request.rb,
+            n=n,
+            request=request,
+            history=history(self._layout.job(request.job), cells),
+        )
+
+    def _open(
+        self, request: Request, lock: RbLock, cells: RbCells, n: int, overtaken: Callable[[], bool]
+    ) -> Claimed | Left | Ended:
+        around = self._around
+        epoch = Epoch(host=around.host, boot=around.boot, job=request.job, time=around.now())
+        if not cells.link_epoch(n, epoch):
+            return Left(why=f"another host has linked epoch {n}")
+        # Everything that was read before the lock was won is read again now: a cached "absent" decides nothing.
+        past = history(self._layout.job(request.job), cells)
+        ruling = rule(self.facts(request, past, overtaken=overtaken()), around.now())
+        if ruling is Ruling.RUN:
+            lock.beat(n)
+            return Claimed(errand="run", lock=lock, rb=request.rb, n=n, request=request, history=past)
+        if ruling in (Ruling.CANCEL, Ruling.GIVE_UP):
+            return self.end(request, cells, n, around.ending(request, n, ruling))
+        self._decide(cells, n, Outcome(kind="released", why=f"facts changed: {ruling.value}"))
+        return Left(why=f"facts changed after the claim: {ruling.value}")
+
+    def end(self, request: Request, cells: RbCells, n: int, outcome: Outcome) -> Ended | Left:
+        """Commit a job that ends without a run, in the epoch `n` we hold: outcome, final, promoted."""
+        if not cells.link_outcome(n, outcome):
+            return Left(why=f"epoch {n} was decided by another")
+        link_final(self._layout.job(request.job), Final(rb=request.rb, n=n))
+        cells.link_promoted(n, Promoted(kind="done", time=self._around.now(), host=self._around.host))
+        return Ended(request=request, n=n)
+
+    def _decide(self, cells: RbCells, n: int, outcome: Outcome) -> None:
+        stamped = Outcome(
+            kind=outcome.kind, why=outcome.why, by="supervisor", time=self._around.now(), host=self._around.host
+        )
+        cells.link_outcome(n, stamped)
+
+    def _revoke(self, cells: RbCells, n: int, why: str) -> None:
+        self._decide(cells, n, Outcome(kind="revoked", why=why))
+
+    def release(self, rb: str, n: int, why: str) -> bool:
+        """Decide an epoch that no shepherd began: the job runs again; False when it is decided already."""
+        cells = RbCells(self._layout.rb(rb))
+        self._decide(cells, n, Outcome(kind="released", why=why))
+        outcome = cells.outcome(n)
+        return outcome is not None and outcome.kind == "released"
+
+    def _state(self, cells: RbCells, last: int, holder: Epoch | None, outcome: Outcome | None) -> RbState:
+        if last == 0 or holder is None:
+            return RbState(last=0)
+        if outcome is None:
+            return RbState(last=last, proof=proof(self._evidence(last, holder, cells)))
+        return RbState(
+            last=last,
+            outcome=outcome.kind,
+            promoted=cells.promoted(last) is not None,
+            final=durable.exists(self._layout.job(holder.job).final),
+            targets=bool(outcome.targets),
+        )
+
+    def _evidence(self, n: int, holder: Epoch, cells: RbCells) -> Evidence:
+        around = self._around
+        if holder.host == around.host:
+            run = run_record(self._layout.job(holder.job), n)
+            alive = run is not None and holder.boot == around.boot and around.is_alive(run.shepherd)
+            tree = run is not None and holder.boot == around.boot and not alive and not around.end_box(run)
+            return Evidence(
+                same_host=True,
+                same_boot=holder.boot == around.boot,
+                run_seen=run is not None,
+                shepherd_alive=alive,
+                tree_alive=tree,
+            )
+        beat = read_beat(self._layout, holder.host)
+        counter = read_counter(cells.place.lock)
+        now = around.monotonic()
+        return Evidence(
+            same_host=False,
+            same_boot=False,
+            host_unmoved=self._watch.unmoved(f"host {holder.host}", beat and (beat.boot, beat.counter), now),
+            run_unmoved=self._watch.unmoved(f"rb {cells.place.root}", (n, counter), now),
+            takeover_after=around.takeover_after,
+        )
+
+    def left_take(self, cells: RbCells) -> int | None:
+        """The epoch of a take whose maker is gone, on this host; such a take is work for a poll (DESIGN §5)."""
+        for (n, _k), take in cells.takes().items():
+            if take.host != self._around.host:
+                continue
+            identity = records.Identity(pid=take.pid, start=take.start, boot=take.boot)
+            if take.boot != self._around.boot or not self._around.is_alive(identity):
+                return n
+        return None
+
+    def facts(self, request: Request, past: History, *, overtaken: bool) -> JobFacts:
+        """Everything that decides whether the job may run now, by fresh looks."""
+        place = self._layout.job(request.job)
+        cancelled = durable.exists(place.cancel)
+        if not cancelled:
+            for _, cancel in journal.remembered(self._layout):
+                if journal.means(cancel, request):
+                    journal.cancel_job(place, cancel)
+                    cancelled = True
+        return JobFacts(
+            final=read_final(place) is not None,
+            waiting=durable.exists(self._layout.path("waiting", waiting.entry_of(request).name)),
+            cancelled=cancelled,
+            not_before=read_not_before(place),
+            enabled=self._around.enabled(request.instrument),
+            lost_attempts=past.lost,
+            max_attempts=self._around.max_attempts,
+            overtaken=overtaken,
+        )

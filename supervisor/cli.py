@@ -1,0 +1,98 @@
+"""The command: one verb per module of `supervisor.verbs`, each imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from supervisor.exitcodes import INTERNAL, USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Verb → module, in the order of the help page.
+VERBS = {
+    "run": "run",
+    "demo": "demo",
+    "serve": "serve",
+    "start": "daemon",
+    "stop": "daemon",
+    "restart": "daemon",
+    "status": "status",
+    "submit": "submit",
+    "cancel": "cancel",
+    "resubmit": "resubmit",
+    "promote": "promote",
+    "runs": "runs",
+    "why": "why",
+    "check-config": "check_config",
+}
+SUMMARIES = {
+    "run": "run one reduce.py on one data file, here and now, in the production box",
+    "demo": "four runs on an embedded store, from nothing, with their outcomes as sentences",
+    "serve": "serve in the foreground",
+    "start": "serve in the background",
+    "stop": "stop the supervisor of this host; runs go on",
+    "restart": "stop and start",
+    "status": "say whether the supervisor of this host runs, and what it does",
+    "submit": "put a run into the store without a broker",
+    "cancel": "cancel a run that waits or is under way",
+    "resubmit": "run a job again, as a new job",
+    "promote": "put the result of a given-up promotion into place",
+    "runs": "list what waits, runs, and has lately finished",
+    "why": "say what became of a job, and why",
+    "check-config": "check a configuration and name every problem in it",
+}
+_EPILOG = """\
+Exit status: 0 completed, skipped or done; 1 the script failed; 2 usage; 3 a limit was reached (status: not running);
+4 cancelled; 70 the box, the data or the service failed; 77 the isolation asked for cannot be had; 78 configuration.
+
+Examples:
+  autoreduce-supervisor demo
+  autoreduce-supervisor run reduce.py data.nxs --out results --limit memory=4GiB
+  autoreduce-supervisor serve --config /etc/autoreduce/supervisor.toml
+  autoreduce-supervisor why 75513
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (default: the process's own) and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="autoreduce-supervisor",
+        description="Runs every facility reduction in a limited box, once, and loses none.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    asked = next((word for word in arguments if word in VERBS), None)
+    for verb, module_name in VERBS.items():
+        if verb != asked:
+            verbs.add_parser(verb, help=SUMMARIES[verb], add_help=False)
+            continue
+        module = importlib.import_module(f"supervisor.verbs.{module_name}")
+        sub = verbs.add_parser(
+            verb,
+            help=SUMMARIES[verb],
+            description=SUMMARIES[verb][0].upper() + SUMMARIES[verb][1:] + ".",
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.arguments(sub)
+        sub.set_defaults(main=module.main)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as end:
+        return USAGE if end.code not in (0, None) else 0
+    try:
+        return int(options.main(options))
+    except BrokenPipeError:
+        return INTERNAL  # the reader of our output is gone
+    except KeyboardInterrupt:
+        return INTERNAL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

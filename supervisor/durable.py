@@ -1,0 +1,217 @@
+"""The durable primitives of the store: the only place that changes a file of it.
+
+Every record is written to a temporary file in the same folder, fsynced, its close checked (ENOSPC and EDQUOT appear at
+fsync or close on NFS), then linked (write-once cells) or renamed (replaceable records), and the folder is fsynced
+(DESIGN §4). Every look opens the folder anew and looks in it by descriptor: on NFS a name that another host made
+looked absent for 5 to 6 s through a cached folder (messaging-locking §2). Errors of the store are plain `OSError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+
+from supervisor.failpoints import effect
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE_MODE = 0o660
+#: Group-writable and set-group-id: verbs of the operator's group write the store too (DESIGN §9).
+_FOLDER_MODE = 0o2770
+#: Prefix of our temporary files; a listing passes them over.
+TEMPORARY = ".tmp."
+_counter = itertools.count()
+
+
+def open_folder(path: str) -> int:
+    """Open the folder `path` anew and return its descriptor; on NFS the open revalidates what is cached of it."""
+    return os.open(path, _DIRECTORY)
+
+
+def read(path: str) -> bytes | None:
+    """Return the bytes of the record at `path`, or None where there is none."""
+    folder, name = os.path.split(path)
+    try:
+        dirfd = open_folder(folder)
+    except FileNotFoundError:
+        return None
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
+    except FileNotFoundError:
+        return None
+    finally:
+        os.close(dirfd)
+    with os.fdopen(fd, "rb") as file:
+        return file.read()
+
+
+def exists(path: str) -> bool:
+    """Say whether a name stands at `path`, by a fresh look."""
+    folder, name = os.path.split(path)
+    try:
+        return _identity_at(folder, name) is not None
+    except FileNotFoundError:
+        return False
+
+
+def listing(path: str) -> list[str]:
+    """Return the names in the folder `path`, sorted, without our temporary files; empty where there is no folder."""
+    try:
+        dirfd = open_folder(path)
+    except FileNotFoundError:
+        return []
+    try:
+        return sorted(name for name in os.listdir(dirfd) if not name.startswith(TEMPORARY))
+    finally:
+        os.close(dirfd)
+
+
+def make_folder(path: str, kind: str) -> None:
+    """Make the folder `path` and its missing parents, each durable before the next."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    if parent and parent != path:
+        make_folder(parent, kind)
+    with effect(f"store.mkdir {kind}"):
+        try:
+            os.mkdir(path, 0o770)
+        except FileExistsError:
+            return
+        os.chmod(path, _FOLDER_MODE)
+        _sync_folder_at(parent)
+
+
+def link_new(path: str, data: bytes, kind: str) -> bool:
+    """Make the write-once record `path`; return whether this call made it.
+
+    A lost reply to `link` is settled by a fresh look: the same (st_dev, st_ino) as our temporary file means that we
+    won (DESIGN §4). False means that the record of another stands there.
+    """
+    dirfd = open_folder(os.path.dirname(path))
+    temporary = _temporary_name()
+    try:
+        identity = _write(dirfd, temporary, data, kind)
+        try:
+            won = _link(dirfd, temporary, path, identity, kind)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=dirfd)
+        _sync(dirfd, kind)
+        return won
+    finally:
+        os.close(dirfd)
+
+
+def _link(dirfd: int, temporary: str, path: str, identity: tuple[int, int], kind: str) -> bool:
+    folder, name = os.path.split(path)
+    try:
+        with effect(f"store.link {kind}"):
+            os.link(temporary, name, src_dir_fd=dirfd, dst_dir_fd=dirfd, follow_symlinks=False)
+    except OSError as error:
+        if _identity_at(folder, name) == identity:
+            return True
+        if error.errno == errno.EEXIST:
+            return False
+        raise
+    return True
+
+
+def replace(path: str, data: bytes, kind: str) -> None:
+    """Put a replaceable record at `path`, whole or not at all."""
+    folder, name = os.path.split(path)
+    dirfd = open_folder(folder)
+    temporary = _temporary_name()
+    try:
+        _write(dirfd, temporary, data, kind)
+        try:
+            with effect(f"store.rename {kind}"):
+                os.rename(temporary, name, src_dir_fd=dirfd, dst_dir_fd=dirfd)
+        except OSError:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=dirfd)
+            raise
+        _sync(dirfd, kind)
+    finally:
+        os.close(dirfd)
+
+
+def touch(path: str, kind: str) -> None:
+    """Make the empty file `path`; making it again is harmless."""
+    folder, name = os.path.split(path)
+    dirfd = open_folder(folder)
+    try:
+        with effect(f"store.touch {kind}"):
+            try:
+                fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE, dir_fd=dirfd)
+            except FileExistsError:
+                return
+            os.close(fd)
+        _sync(dirfd, kind)
+    finally:
+        os.close(dirfd)
+
+
+def remove(path: str, kind: str) -> None:
+    """Remove the file `path` if it is there."""
+    folder, name = os.path.split(path)
+    try:
+        dirfd = open_folder(folder)
+    except FileNotFoundError:
+        return
+    try:
+        with effect(f"store.unlink {kind}"):
+            try:
+                os.unlink(name, dir_fd=dirfd)
+            except FileNotFoundError:
+                return
+        _sync(dirfd, kind)
+    finally:
+        os.close(dirfd)
+
+
+def _temporary_name() -> str:
+    return f"{TEMPORARY}{os.uname().nodename[:40]}.{os.getpid()}.{next(_counter)}.{os.urandom(4).hex()}"
+
+
+def _write(dirfd: int, name: str, data: bytes, kind: str) -> tuple[int, int]:
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE, dir_fd=dirfd)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        with effect(f"store.fsync {kind}"):
+            os.fsync(fd)
+        facts = os.fstat(fd)
+    except OSError:
+        os.close(fd)
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=dirfd)
+        raise
+    os.close(fd)
+    return facts.st_dev, facts.st_ino
+
+
+def _sync(dirfd: int, kind: str) -> None:
+    with effect(f"store.fsync-folder {kind}"):
+        os.fsync(dirfd)
+
+
+def _sync_folder_at(path: str) -> None:
+    dirfd = open_folder(path or ".")
+    try:
+        os.fsync(dirfd)
+    finally:
+        os.close(dirfd)
+
+
+def _identity_at(folder: str, name: str) -> tuple[int, int] | None:
+    dirfd = open_folder(folder)
+    try:
+        facts = os.stat(name, dir_fd=dirfd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    finally:
+        os.close(dirfd)
+    return facts.st_dev, facts.st_ino

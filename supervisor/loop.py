@@ -1,0 +1,373 @@
+"""The loop: owns all state of a supervisor, and never waits for a file system or a broker (DESIGN §3).
+
+Events come from the broker link, the store poller, signals and the pidfds of shepherds; each turn then reconciles what
+is wanted with what is, so that a lost event costs one turn and not a job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import select
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from supervisor import broker, order, polled
+from supervisor.publication import Phase, Publication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.brokerlink import BrokerLink
+    from supervisor.intake import Poison
+    from supervisor.order import Head
+    from supervisor.poller import Poller
+    from supervisor.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Longest wait of a turn, seconds.
+_TURN = 1.0
+#: Silence of the poller after which the store counts as hanging, seconds (DESIGN §3).
+_HANGING = 30.0
+#: Scans without a free slot are rarer by this factor.
+_SLOW = 5.0
+
+
+class DefectMet(Exception):
+    """A thread of ours met a defect; the process ends, restart is the recovery."""
+
+
+class Loop:
+    """One supervisor's state and decisions."""
+
+    def __init__(self, settings: Settings, slots: int, *, on_state: Callable[[dict[str, object]], None]) -> None:
+        """Decide for `slots` runs at a time; `on_state` is told what `status` shows."""
+        self._settings = settings
+        self._slots = slots
+        self._on_state = on_state
+        self._events: queue.SimpleQueue[broker.Event | polled.Found] = queue.SimpleQueue()
+        self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._link: BrokerLink | None = None
+        self._poller: Poller | None = None
+        self._runs: dict[tuple[str, int], polled.ActiveRun] = {}
+        self._decided: set[tuple[str, int]] = set()
+        self._pidfds: dict[int, tuple[str, int]] = {}
+        self._claiming: set[str] = set()
+        self._cool: dict[str, float] = {}
+        self._served: dict[str, float] = {}
+        self._publications: dict[str, Publication] = {}
+        #: Jobs told to the end, and after how many scans their mark is seen: an older scan may still show them.
+        self._told: dict[str, int] = {}
+        self._poison: dict[str, tuple[broker.DeliveryToken, Poison, int]] = {}
+        self._next_scan = 0.0
+        self._scanning = False
+        self._store_trouble = ""
+        self._told_hanging = False
+        self._waiting = 0
+        self._stopping = False
+        self._said: tuple[object, ...] = ()
+
+    # --- what other threads call --------------------------------------------------------------------------------
+
+    def tell(self, event: broker.Event | polled.Found) -> None:
+        """Hand over an event; any thread may call this."""
+        self._events.put(event)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the loop take a turn; also what signals write to."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_w, b"w")
+
+    @property
+    def wake_fd(self) -> int:
+        """For `signal.set_wakeup_fd`."""
+        return self._wake_w
+
+    def stop(self) -> None:
+        """Stop intake and end; shepherds run on."""
+        self._stopping = True
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def run(self, poller: Poller, link: BrokerLink | None) -> None:
+        """Decide until `stop`.
+
+        Raises:
+            DefectMet: a thread of ours met a defect.
+        """
+        self._poller = poller
+        self._link = link
+        poll = select.poll()
+        poll.register(self._wake_r, select.POLLIN)
+        while not self._stopping:
+            known = set(self._pidfds)
+            ready = {fd for fd, _ in poll.poll(int(self._wait() * 1000) + 1)}
+            with contextlib.suppress(BlockingIOError):
+                while os.read(self._wake_r, 4096):
+                    continue
+            for fd in ready & known:
+                poll.unregister(fd)
+                self._shepherd_gone(fd)
+            while not self._events.empty():
+                self._take(self._events.get())
+            self._reconcile()
+            for fd in set(self._pidfds) - known:
+                poll.register(fd, select.POLLIN)
+        for fd in self._pidfds:
+            os.close(fd)
+
+    def _wait(self) -> float:
+        now = time.monotonic()
+        gap = self._settings.replies.gap
+        times = [self._next_scan - now] if not self._scanning else []
+        times += [at - now for p in self._publications.values() if (at := p.wakes_at(gap)) is not None]
+        return min(_TURN, max(0.0, min(times, default=_TURN)))
+
+    def _order(self, command: polled.Command) -> None:
+        assert self._poller is not None
+        self._poller.order(command)
+
+    def _scan_soon(self) -> None:
+        self._next_scan = 0.0
+
+    def _take(self, event: broker.Event | polled.Found) -> None:
+        match event:
+            case broker.Delivered():
+                self._order(polled.Take(key=event.token, body=event.body, headers=dict(event.headers)))
+            case broker.Sent():
+                self._sent(event.key)
+            case broker.Unknown():
+                self._unsure(event.key, event.why, suspect=False)
+            case broker.Refused():
+                self._unsure(event.key, event.why, suspect=True)
+            case broker.Connected():
+                log.info("Connected to the broker %s.", event.server)
+            case broker.Disconnected():
+                log.warning("The broker is away: %s.", event.why)
+                self._poison.clear()  # their messages come again
+            case broker.Trouble():
+                log.warning("Broker: %s", event.text)
+            case broker.Acked() | broker.AckLost():
+                return
+            case _:
+                self._found(event)
+
+    def _found(self, event: polled.Found) -> None:
+        match event:
+            case polled.Taken():
+                self._taken(event)
+            case polled.Poisoned():
+                self._poisoned(event)
+            case polled.Scanned():
+                self._scanned(event)
+            case polled.Started():
+                self._started(event.run)
+            case polled.StartedReply():
+                self._publication(event.job).begin(event.reply)
+            case polled.Decided():
+                self._decided.add((event.run.rb, event.run.n))
+                self._scan_soon()
+            case polled.NotClaimed():
+                self._claiming.discard(event.rb_part)
+                self._cool[event.rb_part] = time.monotonic() + event.cool_down
+                if event.cool_down == 0:
+                    self._scan_soon()
+            case polled.Inspected():
+                self._inspected(event)
+            case polled.StoreTrouble():
+                if event.why != self._store_trouble:
+                    log.error("The store cannot be used: %s. Messages stay with the broker until it can.", event.why)
+                self._store_trouble = event.why
+                self._scanning = False
+                self._next_scan = time.monotonic() + _TURN
+            case polled.StoreWell():
+                log.warning("The store answers again.")
+                self._store_trouble = ""
+                self._scan_soon()
+            case polled.Defect():
+                raise DefectMet("the store poller met a defect") from event.error
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def _taken(self, event: polled.Taken) -> None:
+        if self._link is not None and isinstance(event.key, broker.DeliveryToken):
+            self._link.ack(event.key, event.key)
+        for run in self._runs.values():
+            if run.job in event.cancelled:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(run.shepherd.pid, signal.SIGUSR1)
+        if event.what != "duplicate":
+            self._scan_soon()
+
+    def _poisoned(self, event: polled.Poisoned) -> None:
+        poison = event.poison
+        log.warning("A message was refused (%s): %s", poison.key, poison.text, extra={"action": "poison"})
+        if self._link is None or not isinstance(event.key, broker.DeliveryToken):
+            return
+        if event.told:
+            self._link.ack(event.key, event.key)
+            return
+        self._poison[poison.digest] = (event.key, poison, 0)
+        self._send(f"poison {poison.digest}", poison.reply.to_json())
+
+    def _send(self, key: str, reply: dict[str, object]) -> None:
+        assert self._link is not None
+        headers = reply["headers"]
+        assert isinstance(headers, dict)
+        self._link.send(key, str(reply["queue"]), str(reply["body"]), headers)
+
+    def _sent(self, key: object) -> None:
+        kind, _, name = str(key).partition(" ")
+        if kind == "poison" and name in self._poison:
+            token, _poison, _ = self._poison.pop(name)
+            self._order(polled.Mark(what="told", job=name))
+            if self._link is not None:
+                self._link.ack(token, token)
+        elif kind == "job" and name in self._publications:
+            mark = self._publications[name].received(time.monotonic())
+            if mark:
+                self._order(polled.Mark(what=mark, job=name))
+
+    def _unsure(self, key: object, why: str, *, suspect: bool) -> None:
+        kind, _, name = str(key).partition(" ")
+        if kind == "job" and name in self._publications:
+            publication = self._publications[name]
+            publication.unsure(suspect=suspect)
+            if publication.undeliverable:
+                log.error("A reply of job %s is undeliverable: %s. It stays in the store; see why.", name, why)
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
+
+    def _scanned(self, event: polled.Scanned) -> None:
+        self._scanning = False
+        self._waiting = event.waiting
+        now = time.monotonic()
+        pause = self._settings.store.poll * (1.0 if self._free() else _SLOW)
+        self._next_scan = now + pause
+        for done in event.finished:
+            if done.job in self._told:
+                continue
+            publication = self._publication(done.job, done.rb_part)
+            if done.started is not None and not done.started_sent:
+                publication.begin(done.started)
+            publication.finish(done.terminal)
+        self._told = {job: left - 1 for job, left in self._told.items() if left > 1}
+        busy = self._claiming | {run.rb_part for run in self._runs.values()}
+        busy |= {part for part, until in self._cool.items() if until > now}
+        claiming = sum(1 for _ in self._claiming)
+        for head in order.choose(
+            event.heads, free=self._free() - claiming, busy=busy, served=self._served, now=time.time()
+        ):
+            if head.rb in self._claiming:
+                continue
+            self._claiming.add(head.rb)
+            self._served[head.rb] = now
+            self._claim(head)
+
+    def _claim(self, head: Head) -> None:
+        log.debug("Claiming RB of job %s.", head.job)
+        self._order(polled.Claim(head=head))
+
+    def _free(self) -> int:
+        used = sum(1 for key, run in self._runs.items() if run.errand == "run" and key not in self._decided)
+        return self._slots - used
+
+    def _started(self, run: polled.ActiveRun) -> None:
+        self._claiming.discard(run.rb_part)
+        key = (run.rb, run.n)
+        self._runs[key] = run
+        self._publication(run.job, run.rb_part)
+        try:
+            fd = os.pidfd_open(run.shepherd.pid)
+        except ProcessLookupError:
+            self._order(polled.Inspect(run=run))
+            return
+        self._pidfds[fd] = key
+        if run.errand == "run":
+            log.info(
+                "Run %s of %s (RB %s) begins as job %s in epoch %d.", run.run, run.instrument, run.rb, run.job, run.n
+            )
+
+    def _shepherd_gone(self, fd: int) -> None:
+        key = self._pidfds.pop(fd)
+        os.close(fd)
+        if key in self._runs:
+            self._order(polled.Inspect(run=self._runs[key]))
+
+    def _inspected(self, event: polled.Inspected) -> None:
+        run = event.run
+        self._runs.pop((run.rb, run.n), None)
+        self._decided.discard((run.rb, run.n))
+        self._scan_soon()
+        if run.errand != "run":
+            return
+        facts = {"action": "run", "job": run.job, "rb": run.rb, "run": run.run, "verdict": event.verdict}
+        what = event.sentence or "its shepherd died before it was decided; it runs again"
+        log.info(
+            "Run %s of %s (RB %s), job %s, epoch %d: %s: %s",
+            run.run, run.instrument, run.rb, run.job, run.n, event.verdict or event.kind or "undecided", what,
+            extra=facts,
+        )  # fmt: skip
+
+    def _publication(self, job: str, rb_part: str = "") -> Publication:
+        return self._publications.setdefault(job, Publication(job=job, rb_part=rb_part))
+
+    # --- each turn ----------------------------------------------------------------------------------------------------
+
+    def _reconcile(self) -> None:
+        now = time.monotonic()
+        self._publish(now)
+        if now >= self._next_scan and not self._scanning:
+            self._scanning = True
+            self._order(polled.Scan())
+        self._cool = {part: until for part, until in self._cool.items() if until > now}
+        self._describe(now)
+
+    def _publish(self, now: float) -> None:
+        connected = self._link is None or self._link.connected
+        gap = self._settings.replies.gap if self._link is not None else 0.0
+        for publication in list(self._publications.values()):
+            while connected and (reply := publication.due(now, gap)) is not None:
+                if self._link is None:
+                    mark = publication.received(now)  # without a broker nobody is told: the store is the reply
+                    self._order(polled.Mark(what=mark, job=publication.job))
+                    continue
+                self._send(f"job {publication.job}", reply)
+            if publication.phase is Phase.TOLD:
+                if publication.terminal is None or publication.undeliverable:
+                    self._order(polled.Mark(what="published", job=publication.job))
+                del self._publications[publication.job]
+                self._told[publication.job] = 2 if self._scanning else 1
+                self._scan_soon()
+
+    def _describe(self, now: float) -> None:
+        assert self._poller is not None
+        hanging = now - self._poller.last_turn > _HANGING
+        if hanging and not self._told_hanging:
+            log.error("The store hangs: a call has not returned for %d s.", int(now - self._poller.last_turn))
+        self._told_hanging = hanging
+        store = "hanging" if hanging else (self._store_trouble or "well")
+        said: tuple[object, ...] = (len(self._runs), self._waiting, store, self._link is None or self._link.connected)
+        if said == self._said:
+            return
+        self._said = said
+        running = self._slots - self._free()
+        self._order(polled.Describe(slots=self._slots, running=running, state="running"))
+        self._on_state(
+            {
+                "slots": self._slots,
+                "running": [
+                    {"job": r.job, "rb": r.rb, "run": r.run, "instrument": r.instrument, "since": r.since, "epoch": r.n}
+                    for r in self._runs.values()
+                    if r.errand == "run"
+                ],
+                "waiting": self._waiting,
+                "store": store,
+                "broker": "none" if self._link is None else ("connected" if self._link.connected else "away"),
+            }
+        )

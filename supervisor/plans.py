@@ -1,0 +1,149 @@
+"""The plan of an errand, made from the settings, the request and the claim (pure)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from supervisor import paths, replies, request
+from supervisor.runplan import RunPlan, pack_script
+
+if TYPE_CHECKING:
+    from sandbox.limits import Limits
+    from supervisor.attempts import History
+    from supervisor.records import Request
+    from supervisor.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """What a plan says of the host that made it."""
+
+    host: str
+    hostname: str
+    boot: str
+    code_version: str
+
+
+def errand(plan_of: Request, n: int, kind: str, settings: Settings, facts: HostFacts) -> RunPlan:
+    """Return the plan of an errand that runs nothing: `promote` or `repair`."""
+    return RunPlan(
+        errand=kind,
+        store=os.path.abspath(settings.store.path),
+        rb=plan_of.rb,
+        n=n,
+        job=plan_of.job,
+        host=facts.host,
+        boot=facts.boot,
+        hostname=facts.hostname,
+        code_version=facts.code_version,
+        instrument=plan_of.instrument,
+        run=plan_of.run,
+        version=plan_of.version,
+        beat=settings.lock.beat,
+        self_kill_after=settings.lock.self_kill_after,
+        give_up=settings.publish.give_up,
+    )
+
+
+def run(plan_of: Request, n: int, history: History, settings: Settings, facts: HostFacts, *, luck: float) -> RunPlan:
+    """Return the plan of a run in epoch `n`.
+
+    Args:
+        plan_of: the journaled request.
+        n: the epoch.
+        history: what earlier attempts of the job came to.
+        settings: the configuration in force.
+        facts: the host.
+        luck: a random number from 0 to 1, for the jitter of a retry.
+
+    Raises:
+        paths.BadPath: the settings have changed since the message was taken, and its paths fit them no more.
+        request.BadRequest: the journaled body can no more be decoded.
+    """
+    decoded = request.decode(plan_of.body.encode(), plan_of.headers)
+    rules = settings.paths.rules()
+    placement = paths.place(
+        data=decoded.data,
+        instrument=decoded.instrument,
+        rb=decoded.rb,
+        run=decoded.run,
+        version=decoded.version,
+        rules=rules,
+    )
+    limits = settings.limits_for(decoded.instrument, decoded.rb)
+    good, attempt = placement.log_names, placement.attempt_log_names(n)
+    base = errand(plan_of, n, "run", settings, facts)
+    fields: dict[str, Any] = {name: getattr(base, name) for name in RunPlan.__dataclass_fields__}
+    fields |= {
+        "box": _box(decoded, placement, limits, settings),
+        "target": {"path": placement.target, "layout": placement.layout, "reported": placement.reported},
+        "log_names": [good.script, good.mantid],
+        "attempt_log_names": [attempt.script, attempt.mantid],
+        "allowed_roots": list(rules.local_result_roots()),
+        "replies": answering(decoded, plan_of, history, settings) | {"provenance": _provenance(plan_of, facts)},
+        "retry": {
+            "by": settings.retry.by,
+            "count": history.retries,
+            "cap": settings.retry.cap,
+            "first": settings.retry.first,
+            "longest": settings.retry.delay,
+            "jitter": settings.retry.jitter,
+            "luck": luck,
+        },
+        "sweep": list(history.revoked),
+    }
+    return RunPlan(**fields)
+
+
+def answering(decoded: request.RunRequest, plan_of: Request, history: History, settings: Settings) -> dict[str, Any]:
+    """Return what `answers` needs to know of the site and the message."""
+    queues = settings.queues
+    rules = settings.paths.rules()
+    return {
+        "queues": {
+            "started": queues.started,
+            "complete": queues.complete,
+            "error": queues.error,
+            "skipped": queues.skipped,
+            "cancelled": queues.cancelled,
+        },
+        "extension": replies.extension_of(settings.replies.extension),
+        "max_bytes": settings.replies.max_bytes,
+        "attempt": len(history.epochs) + 1,
+        "echo": decoded.reply_body,
+        "windows_prefixes": [{"windows": rule.windows, "linux": rule.linux} for rule in rules.windows_prefixes],
+        "root_map": [{"source": rule.source, "to": rule.to} for rule in rules.root_map],
+        "resubmit_of": plan_of.resubmit_of,
+    }
+
+
+def _box(decoded: request.RunRequest, placement: paths.Placement, limits: Limits, settings: Settings) -> dict[str, Any]:
+    interpreter = settings.interpreter_for(decoded.instrument)
+    mode = settings.instrument_for(decoded.instrument).mode
+    return {
+        "interpreter": list(interpreter.argv),
+        "script": pack_script(decoded.script.encode()),
+        "script_name": "reduce.py",
+        # The 2016 family sends modules with a `main`; a site may say otherwise for an instrument.
+        "mode": "module" if mode == "auto" else mode,
+        "input_files": [placement.data],
+        "reduce_vars": {"standard_vars": dict(decoded.standard_vars), "advanced_vars": dict(decoded.advanced_vars)},
+        "facts": {
+            "run_number": decoded.run_raw,
+            "rb_number": decoded.rb,
+            "instrument": decoded.instrument,
+            "run_version": decoded.version,
+        },
+        "env": dict(interpreter.env),
+        "spool": os.path.abspath(settings.spool.path),
+        "limits": limits.to_json(),
+        "subject": decoded.instrument,
+        "allowed_roots": list(settings.paths.rules().local_result_roots()),
+        "mute_after": settings.lock.self_kill_after,
+    }
+
+
+def _provenance(plan_of: Request, facts: HostFacts) -> dict[str, Any]:
+    return {"script_sha256": plan_of.script_digest, "message_sha256": plan_of.digest, "version": facts.code_version}

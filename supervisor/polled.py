@@ -1,0 +1,198 @@
+"""The words between the loop and the store poller: what is to be done, and what was found (plain values)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from supervisor.intake import Poison
+    from supervisor.order import Head
+    from supervisor.records import Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """Journal a message; `key` comes back with what became of it."""
+
+    key: object
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Look at everything that waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Get the head of an RB to run, or to end."""
+
+    head: Head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspect:
+    """A shepherd has gone: see what it decided."""
+
+    run: ActiveRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A reply has its receipt: `started`, `published`, or `told` (poison)."""
+
+    what: str
+    #: The job id, or the digest of a poison message.
+    job: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Describe:
+    """What the heartbeat says from now on."""
+
+    slots: int
+    running: int
+    state: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """End the poller after a last heartbeat."""
+
+
+Command = Take | Scan | Claim | Inspect | Mark | Describe | Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveRun:
+    """A shepherd of this host: a run, or an errand that needs no slot."""
+
+    job: str
+    rb: str
+    #: The RB as the `waiting` names have it.
+    rb_part: str
+    n: int
+    errand: str
+    shepherd: Identity
+    instrument: str = ""
+    run: str = ""
+    #: Seconds since 1970.
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A message is durable: it may be acknowledged."""
+
+    key: object
+    what: str
+    #: Jobs that a cancel meant.
+    cancelled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poisoned:
+    """A message can be nothing: it is kept; it may be acknowledged when its reply has its receipt."""
+
+    key: object
+    poison: Poison
+    told: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A job has its outcome and its promotion ended: its replies are to be sent."""
+
+    job: str
+    rb_part: str
+    started: dict[str, Any] | None
+    started_sent: bool
+    terminal: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """What waits: heads to claim, and jobs whose replies are to be sent."""
+
+    heads: tuple[Head, ...]
+    finished: tuple[Finished, ...]
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A shepherd lives."""
+
+    run: ActiveRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedReply:
+    """The started reply of a running job is frozen."""
+
+    job: str
+    reply: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A run is decided: its slot is free, though its shepherd may still promote."""
+
+    run: ActiveRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotClaimed:
+    """A head was not claimed, and why; `cool_down` seconds pass before the next try."""
+
+    rb_part: str
+    why: str
+    cool_down: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What became of a run whose shepherd has gone."""
+
+    run: ActiveRun
+    #: Kind of the outcome; "" when the shepherd died undecided.
+    kind: str
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreTrouble:
+    """The store cannot be used now."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreWell:
+    """The store answers again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defect:
+    """The poller met a defect and has ended."""
+
+    error: BaseException
+
+
+Found = (
+    Taken
+    | Poisoned
+    | Scanned
+    | Started
+    | StartedReply
+    | Decided
+    | NotClaimed
+    | Inspected
+    | StoreTrouble
+    | StoreWell
+    | Defect
+)

@@ -1,0 +1,93 @@
+"""Promoting until it is done: takes, tries, and giving up after `publish.give_up` (DESIGN §5, promotion 1, 5, 7)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from supervisor.ending import Ending
+from supervisor.promotion import Promotion, repair
+from supervisor.records import Promoted, Take, Target, build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.cells import RbCells
+    from supervisor.records import Identity, Outcome
+    from supervisor.runplan import RunPlan
+
+#: Seconds between tries of an archive that does not take the result: first, and longest.
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+
+
+def targets_of(outcome: Outcome) -> list[Target]:
+    """The targets that a committed outcome names."""
+    return [build(Target, "outcome", record) for record in outcome.targets]
+
+
+def promote_until_done(cells: RbCells, plan: RunPlan, me: Identity, beat: Callable[[], None]) -> Ending:
+    """Promote the committed epoch of `plan` and end: done, left to another, or given up.
+
+    Raises:
+        LostLock: a beat was refused; whoever holds the lock now goes on.
+    """
+    outcome = cells.outcome(plan.n)
+    if outcome is None or outcome.kind != "committed":
+        return Ending.LEFT
+    targets = targets_of(outcome)
+    if not targets:
+        cells.link_promoted(plan.n, Promoted(kind="done", time=time.time(), host=plan.host))
+        return Ending.DONE
+    began = time.monotonic()
+    pause = _FIRST_PAUSE
+    while True:
+        k = cells.link_take(plan.n, Take(host=plan.host, boot=me.boot, pid=me.pid, start=me.start))
+        promotion = Promotion(
+            cells=cells,
+            rb=plan.rb,
+            job=plan.job,
+            n=plan.n,
+            k=k,
+            targets=targets,
+            beat=beat,
+            host=plan.host,
+            now=time.time,
+        )
+        why = ""
+        ending = None
+        try:
+            ending = promotion.run()
+            if ending is Ending.REFUSED:
+                why = "the result folder belongs to another RB"
+        except OSError as error:
+            why = str(error)
+        if ending is Ending.REFUSED or (ending is None and time.monotonic() - began >= plan.give_up):
+            ending = _give_up(promotion, why)
+        cells.remove_take(plan.n, k)
+        if ending is not None:
+            return ending
+        time.sleep(pause)  # the archive is away: nothing tells when it is back
+        pause = min(_LONGEST_PAUSE, pause * 2)
+        beat()
+
+
+def _give_up(promotion: Promotion, why: str) -> Ending | None:
+    try:
+        return promotion.give_up(why)
+    except OSError:
+        return None  # not even that: the next turn tries again
+
+
+def repair_takes(cells: RbCells, plan: RunPlan, me: Identity) -> None:
+    """End the takes of epoch n that promoters of this host left when they died: the newest aside goes in.
+
+    Only takes of our own host are removed, since only it can prove that their makers are gone (DESIGN §5, 5); the
+    caller has proven it.
+    """
+    outcome = cells.outcome(plan.n)
+    if outcome is not None and outcome.kind == "committed":
+        repair(cells, plan.rb, targets_of(outcome))
+    for (n, k), take in cells.takes().items():
+        if n == plan.n and take.host == plan.host and (take.boot, take.pid, take.start) != (me.boot, me.pid, me.start):
+            cells.remove_take(n, k)

@@ -1,0 +1,201 @@
+"""The configuration as typed, frozen sections: each key with its default, its unit and what happens when it is reached.
+
+Here stands the root, `Settings`, with the sections of the service itself; those of messages and of runs have modules of
+their own. A setting is written down once: the commented sample `etc/supervisor.toml` and the page
+`docs/reference/config.md` are generated from these classes (`supervisor.configdoc`). Defaults stand here as an operator
+writes them ("10 s", "8 GiB") and pass the same checks as a file. The model is pure: whether a file exists is asked by
+`supervisor.configfiles`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from sandbox.limits import Limits, format_duration
+from supervisor.settings_messages import Broker, Queues, Replies
+from supervisor.settings_runs import InstrumentSettings, Interpreter, InterpreterOverrides, LimitSettings, PathSettings
+from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Store(Section):
+    """The shared store: one folder, seen by every host of the fleet. Changes here need a restart."""
+
+    path: OwnFolder = setting(
+        "/var/lib/autoreduce-supervisor/store",
+        "Folder of the store. On one machine any local folder serves; a fleet needs one on a shared file "
+        "system with working locks.",
+    )
+    max_waiting: StrictInt = setting(
+        100_000,
+        "Most runs that may wait in the store; reached: messages stay with the broker until runs have ended, "
+        "and `status` says so.",
+        ge=1,
+    )
+    poll: Duration = setting(
+        "1 s", "Pause between two looks at the store; the longest delay before another host's work is seen.", gt=0
+    )
+    unproven: StrictBool = setting(
+        False,
+        "Use a file system whose locks could not be proven to work between hosts. Two runs of one RB may then overlap.",
+    )
+
+
+class Host(Section):
+    """This host. Changes here need a restart."""
+
+    id: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{0,60}$")] = setting(
+        "", "Name of this host in the store, unique in the fleet; empty takes the machine id and the host name."
+    )
+    slots: StrictInt = setting(
+        0, "Runs at one time; reached: further runs wait. 0 takes one for each core.", ge=0, le=10_000
+    )
+
+    def slot_count(self, cores: int) -> int:
+        """Returns how many runs may go at one time on a host with so many cores."""
+        return self.slots or max(1, cores)
+
+
+class Service(Section):
+    """The service itself. Changes here need a restart."""
+
+    user: Line = setting("", "User that everything runs as when started as root; empty keeps the user who starts it.")
+    run_dir: OwnFolder = setting("/run/autoreduce-supervisor", "Folder of sockets and pid files, on this host.")
+    log: OptionalPath = setting("", "Log file; empty logs to standard error, where the journal picks it up.")
+
+
+class Spool(Section):
+    """Scratch space of running boxes."""
+
+    path: OwnFolder = setting(
+        "/var/tmp/autoreduce-supervisor",  # noqa: S108  each box makes a folder of its own in it, mode 0700
+        "Local folder in which each run gets its scratch, output and temporary files; needs room for `slots` "
+        "times `limits.output`.",
+    )
+
+
+class Retry(Section):
+    """Retry of runs that the site kept from starting.
+
+    Data not there yet, archive not writable, scratch full. A script's error is never retried.
+    """
+
+    by: Literal["supervisor", "producer"] = setting(
+        "supervisor",
+        'Who retries: "supervisor" keeps the run and tries it again in silence; "producer" answers at once '
+        "with an error that carries `retry_in`, as in 2016, and forgets the run.",
+    )
+    first: Duration = setting(
+        "1 min", "Wait before the second attempt; it doubles with each attempt, up to `delay`.", gt=0
+    )
+    delay: Duration = setting(
+        "6 h", "Longest wait between two attempts, and the `retry_in` that a producer is told.", gt=0
+    )
+    cap: StrictInt = setting(
+        5, "Attempts in all; reached: the run ends as `unavailable` with an error reply.", ge=1, le=1000
+    )
+    jitter: StrictFloat = setting(
+        0.2,
+        "Random share by which a wait is lengthened or shortened, 0 to 1, so that a fleet does not come back "
+        "all at once.",
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+    )
+
+
+class Lock(Section):
+    """The lock of an RB. All hosts of a fleet need the same values; changes here need a restart."""
+
+    beat: Duration = setting("10 s", "Pause between two signs of life of a run.", gt=0)
+    self_kill_after: Duration = setting(
+        "60 s", "A run whose signs of life do not reach the store for this long ends itself, and runs again.", gt=0
+    )
+    takeover_after: Duration = setting(
+        "180 s",
+        "A run of another host without a sign of life for this long, on a host without one either, is taken over.",
+        gt=0,
+    )
+
+    def contradictions(self) -> Iterator[str]:
+        """Yields what cannot stand together."""
+        beat, kill, take = (format_duration(time) for time in (self.beat, self.self_kill_after, self.takeover_after))
+        if self.self_kill_after < 3 * self.beat:
+            yield (
+                f"self_kill_after ({kill}) is less than three beats of {beat}; one late beat would kill a good run: "
+                f"write at least {format_duration(3 * self.beat)}"
+            )
+        if self.takeover_after < 2 * self.self_kill_after:
+            yield (
+                f"takeover_after ({take}) is less than twice self_kill_after ({kill}); another host would begin while "
+                f"a run that lost its lock still computes: write at least {format_duration(2 * self.self_kill_after)}"
+            )
+
+
+class Publish(Section):
+    """Publishing of results."""
+
+    give_up: Duration = setting(
+        "24 h",
+        "Longest time of trying to put a finished result into the archive; reached: it stays in staging and "
+        "an error is sent.",
+        gt=0,
+    )
+    max_attempts: StrictInt = setting(
+        3,
+        "Times that a run may vanish with its supervisor or host and without a reason of ours; reached: it "
+        "ends as `gave_up`.",
+        ge=1,
+        le=100,
+    )
+
+
+class Isolation(Section):
+    """Isolation of scripts."""
+
+    require: Literal["none"] = setting(
+        "none",
+        'Least isolation a run must get; a host that cannot give it takes no run. "none" limits and measures '
+        "scripts but separates them by nothing more than their own scratch folder and environment.",
+    )
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    broker: Broker = Broker()
+    store: Store = Store()
+    host: Host = Host()
+    service: Service = Service()
+    spool: Spool = Spool()
+    queues: Queues = Queues()
+    replies: Replies = Replies()
+    paths: PathSettings = PathSettings()
+    limits: LimitSettings = LimitSettings()
+    interpreter: Interpreter = Interpreter()
+    instrument: Annotated[dict[Instrument, InstrumentSettings], ByName] = setting({}, "One instrument.")
+    retry: Retry = Retry()
+    lock: Lock = Lock()
+    publish: Publish = Publish()
+    isolation: Isolation = Isolation()
+
+    def limits_for(self, instrument: str, rb: str | None = None) -> Limits:
+        """Returns the limits of a run: those of `[limits]`, over them its instrument's, over them its RB's."""
+        limits = Limits().replace_from(self.limits.written())
+        for table, name in ((self.limits.instrument, instrument.upper()), (self.limits.rb, rb or "")):
+            if name in table:
+                limits = limits.replace_from(table[name].written())
+        return limits
+
+    def interpreter_for(self, instrument: str) -> Interpreter:
+        """Returns the interpreter of an instrument, with the common environment under its own."""
+        own = self.interpreter.instrument.get(instrument.upper(), InterpreterOverrides())
+        return Interpreter(argv=own.argv or self.interpreter.argv, env={**self.interpreter.env, **own.env})
+
+    def instrument_for(self, instrument: str) -> InstrumentSettings:
+        """Returns the settings of an instrument; one without a section has the defaults."""
+        return self.instrument.get(instrument.upper(), InstrumentSettings())

@@ -1,0 +1,165 @@
+"""The kinds of values a configuration key may have, and the two words by which sections declare their keys.
+
+Each kind is checked by one small pure function whose error says what to write; `supervisor.configwords` puts the key
+and the value in front of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictStr,
+    ValidationInfo,
+    model_validator,
+)
+
+from sandbox.limits import LimitError, Limits, parse_duration, parse_size
+from supervisor.brokerurl import parse_address
+from supervisor.pathtext import template_problem
+
+#: One path component for people and machines alike: an instrument's name.
+_INSTRUMENT = re.compile(r"[A-Z0-9_-]{1,60}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def setting(default: Any, text: str, **bounds: Any) -> Any:
+    """Declares one key: its default as an operator would write it, and the text of the reference page."""
+    return Field(default=default, validate_default=True, description=text, **bounds)
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def contradictions(self) -> Iterator[str]:
+        """Yields a sentence for each pair of keys that cannot stand together."""
+        return iter(())
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        # One line for each sentence: pydantic carries one error for a model, and an operator wants to see them all.
+        sentences = list(self.contradictions())
+        if sentences:
+            raise ValueError("\n".join(sentences))
+        return self
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/") or "\0" in value or ".." in value.split("/"):
+        raise ValueError("must be an absolute path without '..'; write for example \"/var/lib/autoreduce-supervisor\"")
+    return value.rstrip("/") or "/"
+
+
+def _own_folder(value: str) -> str:
+    if _absolute(value) == "/":
+        raise ValueError('must be a folder of its own, not "/"')
+    return _absolute(value)
+
+
+def _absolute_or_empty(value: str) -> str:
+    return _absolute(value) if value else value
+
+
+def _queue(value: str) -> str:
+    if not value.isprintable() or " " in value:
+        raise ValueError('must be a queue name without spaces; write for example "/queue/ReductionPending"')
+    return value
+
+
+def _urls(value: Any) -> Any:
+    entries = [value] if isinstance(value, str) else value
+    if entries == ["none"]:
+        return ()
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, str) for entry in entries):
+        raise ValueError(
+            'must be a text or a list of texts; write "none", "stomp://host:61613" or "stomp+ssl://host:61614"'
+        )
+    for entry in entries:
+        parse_address(entry)
+    return tuple(entries)
+
+
+def _upper_names(value: Any) -> Any:
+    """Makes the names of tables upper case, as messages are compared; two spellings of one name are a contradiction."""
+    if not isinstance(value, Mapping):
+        return value
+    named: dict[str, Any] = {}
+    for name, content in value.items():
+        upper = name.strip().upper()
+        if upper in named:
+            raise ValueError(f"names {upper} twice in different letter case; keep one section")
+        named[upper] = content
+    return named
+
+
+def _line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be one line of text without control characters")
+    return value
+
+
+def _instrument(name: str) -> str:
+    if not _INSTRUMENT.fullmatch(name.upper()):
+        raise ValueError(f"{name!r} is no instrument name; use letters, digits, '_' and '-'")
+    return name.upper()
+
+
+def _limit(value: Any, info: ValidationInfo) -> Any:
+    """Checks one limit by the box's own vocabulary and keeps what was written."""
+    if value is not None:
+        try:
+            Limits().replace_from({str(info.field_name): value})
+        except LimitError as error:
+            words = (problem.removeprefix(f"limits.{info.field_name}").lstrip(": ") for problem in error.problems)
+            raise ValueError("; ".join(words)) from None
+    return value
+
+
+def _environment(value: Mapping[str, str]) -> Mapping[str, str]:
+    for name, text in value.items():
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of an environment variable")
+        if name.startswith("AUTOREDUCE_"):
+            raise ValueError(f"{name} is set by the box itself; names that begin with AUTOREDUCE_ are its own")
+        if "\0" in text:
+            raise ValueError(f"the value of {name} contains a NUL character")
+    return value
+
+
+def _command(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if value is not None and (not value or not value[0] or any("\0" in word for word in value)):
+        raise ValueError('must name a program and its arguments; write for example ["/usr/bin/python3"]')
+    return value
+
+
+def _template(value: str) -> str:
+    problem = template_problem(value)
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
+Line = Annotated[StrictStr, AfterValidator(_line)]
+Size = Annotated[int, BeforeValidator(parse_size)]
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+AbsolutePath = Annotated[StrictStr, AfterValidator(_absolute)]
+OwnFolder = Annotated[StrictStr, AfterValidator(_own_folder)]
+OptionalPath = Annotated[StrictStr, AfterValidator(_absolute_or_empty)]
+Queue = Annotated[StrictStr, AfterValidator(_queue), Field(min_length=1)]
+OptionalQueue = Annotated[StrictStr, AfterValidator(_queue)]
+Urls = Annotated[tuple[str, ...], BeforeValidator(_urls)]
+Instrument = Annotated[StrictStr, AfterValidator(_instrument)]
+LimitText = Annotated[Any, AfterValidator(_limit)]
+Template = Annotated[StrictStr, AfterValidator(_template)]
+Command = Annotated[tuple[StrictStr, ...], AfterValidator(_command)]
+Environment = Annotated[dict[StrictStr, StrictStr], AfterValidator(_environment)]
+ByName = BeforeValidator(_upper_names)

@@ -1,0 +1,223 @@
+"""Staging: results copied beside their target, on the target's own file system, before anything is committed.
+
+`plan.json` names every staging folder durably before the first byte is copied, so that a sweep can find what a dead
+shepherd left (DESIGN §5). Failures here are conditions of the site (archive not writable, full): `SiteTrouble`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from sandbox.copyout import copy
+from supervisor import archive, durable, names, records
+from supervisor.promotion import staging_name
+from supervisor.records import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.copyout import Manifest
+    from sandbox.outcome import OutputFile
+    from supervisor.layout import JobPlace
+    from supervisor.runplan import RunPlan
+
+#: Below a result: where people look for logs today.
+LOG_FOLDER = "reduction_log"
+
+
+class SiteTrouble(Exception):
+    """Data, archive or scratch cannot be had now; carries what, and the sentence about it."""
+
+    def __init__(self, what: str, text: str) -> None:
+        super().__init__(text)
+        self.what = what
+
+
+class ForeignTarget(Exception):
+    """The target holds the result of another RB; it is never replaced."""
+
+
+def trouble(what: str, path: str, error: OSError) -> SiteTrouble:
+    """Return the trouble that `error` made at `path`, as a sentence."""
+    return SiteTrouble(what, f'{what} cannot be used: "{path}": {error.strerror or error}')
+
+
+class Staging:
+    """The staging folders of one attempt."""
+
+    def __init__(self, plan: RunPlan, place: JobPlace) -> None:
+        """Stage for `plan`; its records go below `place`."""
+        self._plan = plan
+        self._place = place
+        self._key = names.shorten(names.encode(plan.job))
+        self.targets: list[Target] = []
+
+    def _target(self, path: str, mode: str, *, overwrite: bool) -> Target:
+        plan = self._plan
+        prefix = os.path.join(os.path.dirname(path), f".autoreduce-{self._key}-{len(self.targets)}")
+        suffix = f".run{names.encode(plan.run)}v{plan.version}"
+        return Target(path=path, staging=prefix, mode=mode, suffix=suffix, run=plan.run, overwrite=overwrite)
+
+    def _make(self, target: Target) -> None:
+        try:
+            archive.make_folder(os.path.dirname(target.path))
+            archive.make_staging(self.folder(target), self._run_record([]))
+        except OSError as error:
+            raise trouble("archive", os.path.dirname(target.path), error) from error
+
+    def folder(self, target: Target) -> str:
+        """The staging folder of `target` that is copied into."""
+        return staging_name(target, self._plan.n, 0)
+
+    def _run_record(self, files: list[str]) -> dict[str, Any]:
+        plan = self._plan
+        return {
+            "rb": plan.rb,
+            "job": plan.job,
+            "epoch": plan.n,
+            "run": plan.run,
+            "version": plan.version,
+            "instrument": plan.instrument,
+            "files": files,
+        }
+
+    def open_archive(self) -> None:
+        """Look at the archive target and make its staging folder.
+
+        Raises:
+            SiteTrouble: it cannot be written.
+            ForeignTarget: another RB's result stands there.
+        """
+        path = str(self._plan.target["path"])
+        mode = str(self._plan.target["layout"])
+        if mode == "replace":
+            try:
+                there = archive.look(path)
+            except OSError as error:
+                raise trouble("archive", path, error) from error
+            if there is not None and not there.is_of(self._plan.rb):
+                raise ForeignTarget(f'"{path}" holds the result of RB {there.rb}, not of RB {self._plan.rb}')
+        target = self._target(path, mode, overwrite=mode == "merge")
+        self._make(target)
+        self.targets.append(target)
+
+    def open_extra(self, path: str) -> str | None:
+        """Make the staging folder of a folder the script returned; return why it is passed over, or None.
+
+        A folder that is not there yet, or holds an earlier result of this run, is replaced whole; anything else is
+        merged file by file, and no file of another is touched (2016's D13: whole cycles were deleted here).
+
+        Raises:
+            SiteTrouble: it cannot be written.
+        """
+        home = self.targets[0].path
+        if path == home:
+            return None
+        if path.startswith(home + os.sep):
+            return f'returned folder "{path}" lies inside the result folder itself, which holds everything already'
+        if any(target.path == path for target in self.targets):
+            return None
+        try:
+            there = archive.look(path)
+        except OSError as error:
+            raise trouble("returned folder", path, error) from error
+        plan = self._plan
+        own = there is None or (there.rb == plan.rb and there.run == plan.run)
+        target = self._target(path, "replace" if own else "merge", overwrite=False)
+        self._make(target)
+        self.targets.insert(len(self.targets) - 1, target)  # extra folders first, then the archive (DESIGN §5)
+        return None
+
+    def write_plan(self) -> None:
+        """Make `plan.json` name every staging folder, durably."""
+        record = {"targets": [records.target_record(target) for target in self.targets], "n": self._plan.n}
+        durable.replace(self._place.plan(self._plan.n), records.pack(record), "plan")
+
+    def fill(
+        self, manifest: Manifest, out_fd: int, logs: dict[str, bytes], moved: Callable[[int], None]
+    ) -> tuple[OutputFile, ...]:
+        """Copy the outputs and logs of a completed run into every staging folder.
+
+        Raises:
+            SiteTrouble: the archive does not take them.
+        """
+        outputs: tuple[OutputFile, ...] = ()
+        for target in self.targets:
+            folder = self.folder(target)
+            try:
+                dst = durable.open_folder(folder)
+                try:
+                    outputs = copy(manifest, out_fd, dst, moved)
+                finally:
+                    os.close(dst)
+                self._write_logs(folder, logs)
+                os.unlink(os.path.join(folder, archive.RUN_FILE))
+                record = self._run_record([output.path for output in outputs])
+                archive.write_file(os.path.join(folder, archive.RUN_FILE), records.pack(record))
+                archive.sync(folder)
+            except OSError as error:
+                raise trouble("archive", folder, error) from error
+        return outputs
+
+    def keep_logs_only(self, logs: dict[str, bytes]) -> None:
+        """Turn the archive's staging folder into one that adds log files and touches nothing else (DESIGN §5).
+
+        Raises:
+            SiteTrouble: the archive does not take them.
+        """
+        self.drop(keep_last=True)
+        home = self.targets[-1]
+        folder = self.folder(home)
+        try:
+            archive.make_staging(folder, self._run_record([]))
+            self._write_logs(folder, logs)
+        except OSError as error:
+            raise trouble("archive", folder, error) from error
+        self.targets = [
+            Target(
+                path=home.path,
+                staging=home.staging,
+                mode="logs",
+                suffix=home.suffix,
+                run=home.run,
+                files=[os.path.join(LOG_FOLDER, name) for name in logs],
+            )
+        ]
+        self.write_plan()
+
+    def drop(self, *, keep_last: bool = False) -> None:
+        """Remove the staging folders of an attempt that is not promoted, as far as the archive lets us."""
+        for target in self.targets[:-1] if keep_last else self.targets:
+            remove_staging(target, self._plan.n)
+
+    @staticmethod
+    def _write_logs(folder: str, logs: dict[str, bytes]) -> None:
+        log_folder = os.path.join(folder, LOG_FOLDER)
+        archive.make_folder(log_folder)
+        for name, data in logs.items():
+            path = os.path.join(log_folder, name)
+            archive.remove_tree(path)  # the script may have made a file of this name: ours tells what happened
+            archive.write_file(path, data)
+        archive.sync(log_folder)
+
+
+def remove_staging(target: Target, n: int) -> None:
+    """Remove every staging folder of epoch `n` beside `target`; what cannot be removed stays for the next sweep."""
+    folder = os.path.dirname(target.path)
+    prefix = f"{os.path.basename(target.staging)}-{n}."
+    try:
+        for name in archive.listing(folder):
+            if name.startswith(prefix):
+                archive.remove_tree(os.path.join(folder, name))
+    except OSError:
+        return
+
+
+def sweep(place: JobPlace, epochs: list[int]) -> None:
+    """Remove the staging folders named in the plans of revoked epochs; a zombie that still copies there loses them."""
+    for n in epochs:
+        data = durable.read(place.plan(n))
+        if data is not None:
+            for record in records.unpack(place.plan(n), data).get("targets", []):
+                remove_staging(records.build(Target, place.plan(n), record), n)

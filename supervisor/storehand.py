@@ -1,0 +1,391 @@
+"""The store hand: the one thread of a shepherd that touches the store and the archive (DESIGN §3).
+
+Every call here may hang in D for ever on a dead NFS server; the shepherd's main thread touches neither, so that limits,
+timers and the box's end never wait for a file system. The thread is a daemon thread and the shepherd ends by `os._exit`.
+What it does is one straight line: beat, look, `run.json`, preflight, `plan.json`, the box, copy-out, `exit.json`, the
+outcome (the one commit point), `final`, promotion.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sandbox.ending import not_built
+from sandbox.outcome import Guards, Usage, decode_status
+from sandbox.outcome import Outcome as BoxOutcome
+from sandbox.verdict import KillReason, Verdict
+from supervisor import answers, durable, records
+from supervisor.cells import RbCells, link_final
+from supervisor.failpoints import effect
+from supervisor.layout import Layout
+from supervisor.promoting import promote_until_done, repair_takes
+from supervisor.rblock import LostLock, RbLock
+from supervisor.records import Final, Outcome, RunRecord
+from supervisor.staging import ForeignTarget, SiteTrouble, Staging, sweep, trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.limits import Limits
+    from sandbox.running import Running
+    from sandbox.verdict import SetupFailure
+    from supervisor.records import Identity
+    from supervisor.runplan import RunPlan
+
+#: What a full disk answers.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Seconds between tries of a store that does not answer.
+_PAUSE = 1.0
+#: Bytes of each log that stand in `exit.json` for `why`.
+_TAIL = 16384
+
+
+class Decided(Exception):
+    """The epoch was decided by another: nothing more is ours to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoxIdentity:
+    """What `run.json` says of the box that waits."""
+
+    builder: Identity
+    token: str
+    scratch: str
+
+
+class StoreHand(threading.Thread):
+    """Does one errand under one RB lock."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        lock: RbLock,
+        me: Identity,
+        limits: Limits,
+        box: BoxIdentity | None,
+        failure: SetupFailure | None,
+    ) -> None:
+        """Prepare the hand for `plan`; `lock` is the locked descriptor, `me` the shepherd."""
+        super().__init__(name="store-hand", daemon=True)
+        self._plan = plan
+        self._lock = lock
+        self._me = me
+        self._limits = limits
+        self._box = box
+        self._failure = failure
+        layout = Layout(plan.store)
+        self._job = layout.job(plan.job)
+        self._cells = RbCells(layout.rb(plan.rb))
+        self._staging = Staging(plan, self._job)
+        self._orders: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        #: Words for the main thread: `go`, `abandon`, `stop` with a reason, `done` with an exit status.
+        self.words: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self.wake_r, self._wake_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        #: When the last beat was completed, by the monotonic clock; read by the main thread.
+        self.last_beat = time.monotonic()
+        #: What the main thread saw last of the run: (wall s, cpu s, rss bytes, processes).
+        self.progress: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)
+
+    # --- spoken to by the main thread -------------------------------------------------------------------------
+
+    def ended(self, running: Running) -> None:
+        """Say that the box is proven empty; the main thread leaves `running` alone from now on."""
+        self._orders.put(("ended", running))
+
+    def look_for_cancel(self) -> None:
+        """Look for a cancel now; the local supervisor has seen one (SIGUSR1)."""
+        self._orders.put(("look", None))
+
+    def shut_down(self) -> None:
+        """The host goes down before the box was let go."""
+        self._orders.put(("shutdown", None))
+
+    # --- the thread -------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Do the errand; a lost lock is told in the store as soon as it answers."""
+        status = 0
+        try:
+            if self._plan.errand == "run":
+                self._run()
+            elif self._plan.errand == "promote":
+                self._beat()
+                self._promote()
+            else:
+                self._beat()
+                repair_takes(self._cells, self._plan, self._me)
+        except LostLock as lost:
+            self._say("stop", KillReason.lost_lock)
+            self._revoke_self(str(lost))
+        except Decided:
+            self._say("abandon", None)
+        except BaseException as error:  # a defect: the main thread ends the process with what is said here
+            self._say("defect", error)
+            status = 70
+        self._say("done", status)
+
+    def _say(self, word: str, fact: Any) -> None:
+        self.words.put((word, fact))
+        os.write(self._wake_w, b"w")
+
+    def _beat(self) -> None:
+        self._lock.beat(self._plan.n)
+        self.last_beat = time.monotonic()
+
+    def _beat_if_due(self, _moved: int = 0) -> None:
+        if time.monotonic() - self.last_beat >= self._plan.beat:
+            self._beat()
+
+    def _insist(self, call: Callable[[], Any]) -> Any:
+        """Call the store until it answers: what is decided here must be said."""
+        while True:
+            try:
+                return call()
+            except OSError:
+                time.sleep(_PAUSE)  # the store is away; a shorter wait would only load what comes back
+                if self._plan.errand == "run" and self._box is not None:
+                    self._beat_if_due_quietly()
+
+    def _beat_if_due_quietly(self) -> None:
+        try:
+            self._beat_if_due()
+        except LostLock:
+            raise
+        except OSError:
+            return
+
+    def _run(self) -> None:
+        plan, box = self._plan, self._box
+        self._beat()
+        self._look_whether_decided()
+        durable.make_folder(self._job.attempt(plan.n), "attempt")
+        if box is None:
+            self._unbuilt()
+            return
+        record = RunRecord(
+            host=plan.host,
+            shepherd=self._me,
+            builder=box.builder,
+            token=box.token,
+            scratch=box.scratch,
+            version=plan.code_version,
+            time=time.time(),
+        )
+        durable.replace(self._job.run(plan.n), records.to_record(record), "run")
+        try:
+            self._preflight()
+        except SiteTrouble as problem:
+            self._say("abandon", None)
+            self._site(problem, None, {})
+            return
+        except ForeignTarget as foreign:
+            self._say("abandon", None)
+            self._commit(self._without_run(Verdict.output_rejected, f"result refused: {foreign}"), {})
+            return
+        self._staging.write_plan()
+        if durable.exists(self._job.cancel):
+            self._say("abandon", None)
+            self._staging.drop()
+            self._commit(self._without_run(Verdict.cancelled, "cancelled before it began"), {}, filed=False)
+            return
+        durable.link_new(self._job.started, records.pack(answers.started(plan)), "started")
+        self._look_whether_decided()
+        self._say("go", None)
+        running = self._tend()
+        if running is None:
+            self._release("host shutdown")
+            return
+        with effect("box.outcome"):
+            outcome = running.outcome()
+        self._finish(outcome, running)
+        sweep(self._job, plan.sweep)
+
+    def _unbuilt(self) -> None:
+        """The box could not be prepared: a full scratch is a condition of the site, all else is told as it is."""
+        failure = self._failure
+        assert failure is not None
+        if failure.errno in _FULL:
+            text = f'scratch cannot be used: "{self._plan.box["spool"]}": {os.strerror(failure.errno)}'
+            self._site(SiteTrouble("scratch", text), None, {})
+        else:
+            self._commit(not_built(failure, self._limits), {})
+
+    def _look_whether_decided(self) -> None:
+        if self._cells.outcome(self._plan.n) is not None:
+            raise Decided
+
+    def _preflight(self) -> None:
+        """Open every input and read a byte of it; make the staging folder beside the archive target."""
+        for path in self._plan.box["input_files"]:
+            try:
+                with open(path, "rb") as file:
+                    file.read(1)
+            except OSError as error:
+                raise trouble("data file", path, error) from error
+        self._staging.open_archive()
+
+    def _tend(self) -> Running | None:
+        """Beat and look for a cancel until the box has ended; None when the host goes down before it began."""
+        told = False
+        while True:
+            due = self.last_beat + self._plan.beat - time.monotonic()
+            try:
+                word, fact = self._orders.get(timeout=max(0.05, due))
+            except queue.Empty:
+                word, fact = "beat", None
+            if word == "ended":
+                return fact  # type: ignore[no-any-return]  # put there by `ended`
+            if word == "shutdown":
+                return None
+            try:
+                self._beat_if_due()
+                self._note_progress()
+                if not told and durable.exists(self._job.cancel):
+                    told = True
+                    self._say("stop", KillReason.cancelled)
+            except LostLock as lost:
+                self._say("stop", KillReason.lost_lock)
+                self._await_end()
+                raise lost from None
+            except OSError:
+                time.sleep(_PAUSE)  # not beaten: the main thread ends the box after self_kill_after
+
+    def _await_end(self) -> None:
+        while self._orders.get()[0] not in ("ended", "shutdown"):
+            continue
+
+    def _note_progress(self) -> None:
+        wall, cpu, rss, processes = self.progress
+        line = records.pack({"t": round(wall, 1), "cpu": round(cpu, 2), "rss": rss, "processes": processes})
+        path = os.path.join(self._job.attempt(self._plan.n), "usage.jsonl")
+        with open(path, "ab") as file:
+            file.write(line)
+
+    # --- the end of a run -------------------------------------------------------------------------------------
+
+    def _finish(self, outcome: BoxOutcome, running: Running) -> None:
+        if outcome.verdict is None:
+            if running.reason is KillReason.shutdown:
+                self._release("host shutdown")
+                return
+            raise LostLock("no beat was completed in time")
+        logs = {"stdout": running.logs.stdout.text(), "stderr": running.logs.stderr.text()}
+        if outcome.verdict is not Verdict.completed:
+            self._file_logs(outcome, logs)
+            self._commit(outcome, logs)
+            return
+        try:
+            outcome = self._file_outputs(outcome, running, logs)
+        except SiteTrouble as problem:
+            self._site(problem, outcome, logs)
+            return
+        self._commit(outcome, logs)
+
+    def _file_outputs(self, outcome: BoxOutcome, running: Running, logs: dict[str, bytes]) -> BoxOutcome:
+        remarks = [outcome.message] if outcome.message else []
+        for path in outcome.extra_dirs:
+            remark = self._staging.open_extra(path)
+            if remark:
+                remarks.append(remark)
+        if len(self._staging.targets) > 1:
+            self._staging.write_plan()
+        named = self._named_logs(outcome, logs, self._plan.log_names)
+        manifest = running.manifest
+        assert manifest is not None  # a completed run has been inspected
+        outputs = self._staging.fill(manifest, running.out_fd, named, self._beat_if_due)
+        return answers.with_outputs(outcome, outputs, "; ".join(remarks))
+
+    def _file_logs(self, outcome: BoxOutcome, logs: dict[str, bytes]) -> None:
+        """Stage the logs of a run that did not complete; where the archive takes none, the reply still holds them."""
+        try:
+            self._staging.keep_logs_only(self._named_logs(outcome, logs, self._plan.attempt_log_names))
+        except SiteTrouble:
+            self._staging.drop()
+            self._staging.targets = []
+
+    def _named_logs(self, outcome: BoxOutcome, logs: dict[str, bytes], log_names: list[str]) -> dict[str, bytes]:
+        script = logs.get("stdout", b"")
+        if outcome.traceback:
+            script += b"\n" + outcome.traceback.encode("utf-8", "replace")
+        if outcome.verdict is not Verdict.completed:
+            script += b"\n" + outcome.sentence.encode("utf-8", "replace") + b"\n"
+        return dict(zip(log_names, (script, logs.get("stderr", b"")), strict=True))
+
+    def _without_run(self, verdict: Verdict, sentence: str) -> BoxOutcome:
+        return BoxOutcome(
+            verdict=verdict,
+            sentence=sentence,
+            exit=decode_status(None),
+            usage=Usage(),
+            limits=self._limits,
+            guards=Guards(),
+        )
+
+    def _site(self, problem: SiteTrouble, outcome: BoxOutcome | None, logs: dict[str, bytes]) -> None:
+        """A condition of the site: try again later, or end as unavailable; one side retries (DESIGN §5)."""
+        plan = self._plan
+        self._staging.drop()
+        self._staging.targets = []
+        retry = plan.retry
+        if retry["by"] == "supervisor" and retry["count"] < retry["cap"]:
+            not_before = time.time() + answers.retry_delay(retry)
+            durable.replace(self._job.not_before, records.pack({"time": not_before}), "not-before")
+            self._link(Outcome(kind="retry", not_before=not_before, why=str(problem)))
+            return
+        ended = self._without_run(Verdict.unavailable, answers.unavailable_sentence(str(problem), retry))
+        if outcome is not None:
+            ended = answers.as_unavailable(outcome, ended.sentence)
+        self._commit(ended, logs)
+
+    def _commit(self, outcome: BoxOutcome, logs: dict[str, bytes], *, filed: bool = True) -> None:
+        """Write `exit.json`, decide the epoch, and bring the results into place under the lock."""
+        plan = self._plan
+        targets = self._staging.targets if filed else []
+        tails = {name: data[-_TAIL:].decode("utf-8", "replace") for name, data in logs.items()}
+        durable.replace(
+            self._job.exit(plan.n), records.pack({"outcome": outcome.to_json(), "log_tails": tails}), "exit"
+        )
+        self._beat_if_due()
+        won = self._link(
+            Outcome(
+                kind="committed",
+                verdict=str(outcome.verdict),
+                sentence=outcome.sentence,
+                replies=answers.terminal(plan, outcome, logs, [target.path for target in targets]),
+                targets=[records.target_record(target) for target in targets],
+            )
+        )
+        if not won:
+            self._staging.drop()
+            return
+        self._promote()
+
+    def _link(self, outcome: Outcome) -> bool:
+        stamped = Outcome(
+            **{**asdict(outcome), "by": outcome.by or "shepherd", "time": time.time(), "host": self._plan.host}
+        )
+        return bool(self._insist(lambda: self._cells.link_outcome(self._plan.n, stamped)))
+
+    def _promote(self) -> None:
+        plan = self._plan
+        self._insist(lambda: link_final(self._job, Final(rb=plan.rb, n=plan.n)))
+        promote_until_done(self._cells, plan, self._me, self._beat)
+
+    def _release(self, why: str) -> None:
+        self._staging.drop()
+        self._link(Outcome(kind="released", why=why))
+
+    def _revoke_self(self, why: str) -> None:
+        """Tell that we lost the lock, when the store is back; whatever another decided stands."""
+        self._insist(
+            lambda: self._cells.link_outcome(
+                self._plan.n,
+                Outcome(kind="revoked", by="self", why=f"lost_lock: {why}", time=time.time(), host=self._plan.host),
+            )
+        )

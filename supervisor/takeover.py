@@ -1,0 +1,148 @@
+"""Takeover: who may decide an epoch that its holder left undecided (DESIGN §5), as pure decisions.
+
+Revoking and claiming both need the RB's flock; revoking also a proof. `Evidence` holds what was seen with the flock in
+hand, `proof` says whether it suffices, `next_step` what the holder of the flock does next with an RB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of the holder of an undecided epoch."""
+
+    #: The epoch was claimed under our own host id, and in our boot.
+    same_host: bool
+    same_boot: bool
+    #: `run.json` of the epoch exists.
+    run_seen: bool = False
+    #: The shepherd of `run.json` lives (pid, start time, pidfd).
+    shepherd_alive: bool = False
+    #: A process of its box lives.
+    tree_alive: bool = False
+    #: For how many seconds of our monotonic clock the counter of the host, and of the run, stood still.
+    host_unmoved: float = 0.0
+    run_unmoved: float = 0.0
+    #: Seconds both must have stood still.
+    takeover_after: float = 180.0
+
+
+def proof(evidence: Evidence) -> str | None:
+    """Return why the holder can be taken for gone, or None.
+
+    The caller holds the RB's flock, and `hosts/<id>.lock` of its own id.
+    """
+    if evidence.same_host and not evidence.same_boot:
+        return "its host has rebooted"
+    if evidence.same_host and not evidence.run_seen:
+        return "no shepherd began it and its lock is free"
+    if evidence.same_host:
+        if evidence.shepherd_alive or evidence.tree_alive:
+            return None
+        return "its shepherd is gone and its box is empty"
+    if min(evidence.host_unmoved, evidence.run_unmoved) >= evidence.takeover_after:
+        return f"host and run stood still for {min(evidence.host_unmoved, evidence.run_unmoved):.0f} s"
+    return None
+
+
+class Step(StrEnum):
+    """What the holder of the flock does next."""
+
+    REVOKE = "revoke"
+    LINK_FINAL = "link final"
+    LINK_PROMOTED = "link promoted"
+    PROMOTE = "promote"
+    OPEN = "open the next epoch"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RbState:
+    """The newest epoch of an RB, read with the flock in hand."""
+
+    last: int
+    #: Kind of its outcome, "" while it is undecided.
+    outcome: str = ""
+    promoted: bool = False
+    #: `final` of the job of a committed epoch is linked.
+    final: bool = False
+    #: The committed epoch has targets to promote.
+    targets: bool = False
+    proof: str | None = None
+
+
+def next_step(state: RbState) -> Step:
+    """Decide: epoch n-1 is decided, `final` linked and promoted before epoch n may be opened (model C1)."""
+    if state.last == 0:
+        return Step.OPEN
+    if not state.outcome:
+        return Step.REVOKE if state.proof else Step.LEAVE
+    if state.outcome != "committed":
+        return Step.OPEN
+    if not state.final:
+        return Step.LINK_FINAL
+    if not state.promoted:
+        return Step.PROMOTE if state.targets else Step.LINK_PROMOTED
+    return Step.OPEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFacts:
+    """What decides whether a job may run now; read again after its epoch is linked (model C5, M2, M7)."""
+
+    final: bool = False
+    waiting: bool = True
+    cancelled: bool = False
+    #: Seconds since 1970.
+    not_before: float = 0.0
+    enabled: bool = True
+    #: Attempts that ended revoked while running, with no reason of ours (poison).
+    lost_attempts: int = 0
+    max_attempts: int = 3
+    #: Another job of the RB comes first.
+    overtaken: bool = False
+
+
+class Ruling(StrEnum):
+    """What becomes of a job whose epoch is linked, or that is looked at as head of its RB."""
+
+    RUN = "run"
+    #: Ends as cancelled, without a run.
+    CANCEL = "cancel"
+    #: Ends as gave_up, without a run.
+    GIVE_UP = "give up"
+    #: Not now: stepped over, or released if its epoch was linked.
+    NOT_NOW = "not now"
+    #: Finished with.
+    FINISHED = "finished"
+
+
+def rule(facts: JobFacts, now: float) -> Ruling:
+    """Decide what may become of a job at `now` (seconds since 1970)."""
+    if facts.final or not facts.waiting:
+        return Ruling.FINISHED
+    if facts.cancelled:
+        return Ruling.CANCEL
+    if facts.lost_attempts >= facts.max_attempts:
+        return Ruling.GIVE_UP
+    if facts.not_before > now or not facts.enabled or facts.overtaken:
+        return Ruling.NOT_NOW
+    return Ruling.RUN
+
+
+class Watch:
+    """Since when each counter stands still, by our own monotonic clock; one per supervisor."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[object, float]] = {}
+
+    def unmoved(self, key: str, value: object, monotonic: float) -> float:
+        """Record that `key` shows `value` at `monotonic`; return for how many seconds it has."""
+        known = self._seen.get(key)
+        if known is None or known[0] != value:
+            self._seen[key] = (value, monotonic)
+            return 0.0
+        return monotonic - known[1]

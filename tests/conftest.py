@@ -1,0 +1,34 @@
+"""What all tests share: one real broker per session (and xdist worker), and queue names that no other test uses."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from activemq import ActiveMQ
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+# A checkout of somebody else's is not written to, and a busy box is no reason to fail.
+settings.register_profile("project", database=None, deadline=None)
+settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def activemq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActiveMQ]:
+    """A running ActiveMQ that everybody may use; tests that kill or freeze theirs make their own."""
+    broker = ActiveMQ(tmp_path_factory.mktemp("activemq"), max_frame_size=1 << 20)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def queues() -> Callable[[str], str]:
+    """`queues("pending")` is a queue name of this test alone, the same each time it is asked for."""
+    mark = uuid.uuid4().hex[:12]
+    return lambda name: f"t.{mark}.{name}"

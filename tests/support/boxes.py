@@ -1,0 +1,81 @@
+"""Boxes for tests: short scripts in program mode, and a loop that drives a box until something is true."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.box import Box, start
+from sandbox.limits import Limits
+from sandbox.linux import proctree
+from sandbox.outcome import Outcome
+from sandbox.running import Running
+
+#: Generous: the tests share a small machine with others.
+PATIENCE = 60.0
+
+
+def box(spool: object, script: str, **changes: Any) -> Box:
+    """Make a box that runs the script's text as a program in its output folder; limits by their names."""
+    limits = {key: changes.pop(key) for key in Limits.__dataclass_fields__ if key in changes}
+    limits.setdefault("grace", 1.0)
+    values: dict[str, Any] = {
+        "interpreter": (sys.executable,),
+        "script": textwrap.dedent(script).encode(),
+        "mode": "program",
+        "input_files": ("/data/run.nxs",),
+        "spool": str(spool),
+        "limits": Limits(**limits),
+        "sample_every": 0.05,
+    }
+    return Box(**values | changes)
+
+
+def drive(running: Running, until: Callable[[Running], object] | None = None, timeout: float = PATIENCE) -> Any:
+    """Turn the box until it has ended, or until something is true, and return that."""
+    deadline = time.monotonic() + timeout
+    poll = select.poll()
+    poll.register(running.fileno(), select.POLLIN)
+    while True:
+        answer = until(running) if until else running.ended
+        if answer:
+            return answer
+        assert not running.ended, f"the box ended first: {running.facts()} {running.logs.stderr.text()!r}"
+        now = time.monotonic()
+        assert now < deadline, f"waited {timeout} s in vain: {running.facts()}"
+        wake_at = running.deadline()
+        assert wake_at is not None
+        poll.poll(min(max(0.0, wake_at - now), 0.05) * 1000 + 1)
+        running.pump(time.monotonic())
+
+
+def says(text: str) -> Callable[[Running], bool]:
+    """Make a predicate: the script has said this on stdout."""
+    return lambda running: text.encode() in running.logs.stdout.text()
+
+
+def outcome_of(made: Box) -> Outcome:
+    """Run a box to its end, check that nothing of it is left, and return its outcome."""
+    outcome, _ = outcome_and_logs(made)
+    return outcome
+
+
+def outcome_and_logs(made: Box) -> tuple[Outcome, bytes]:
+    """Run a box to its end, check that nothing of it is left, and return its outcome and what it said on stdout."""
+    with start(made) as running:
+        drive(running)
+        outcome = running.outcome()
+        token, scratch = running.token, running.scratch
+        assert proctree.carriers(token) == []
+    assert not os.path.exists(scratch)
+    return outcome, running.logs.stdout.text()
+
+
+def children_of(pid: int) -> list[int]:
+    """List the living direct children of a process."""
+    return [process.pid for process in proctree.scan().values() if process.ppid == pid and process.living]
