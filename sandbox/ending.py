@@ -145,7 +145,9 @@ def _usage(ending: Ending) -> Usage:
     wall = Measure(
         value=ending.wall if evidence.wall is None else evidence.wall, source="clock", exact=evidence.wall is not None
     )
-    return ending.meter.usage(wall=wall, cpu_reaped=evidence.cpu, peak_reaped=evidence.peak, io_reaped=evidence.io)
+    # A script too short for a sample still has a bound from the kernel.
+    peak = evidence.peak if evidence.peak > evidence.floor or not ending.meter.peak else 0
+    return ending.meter.usage(wall=wall, cpu_reaped=evidence.cpu, peak_reaped=peak, io_reaped=evidence.io)
 
 
 def _allowed(dirs: tuple[str, ...], roots: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

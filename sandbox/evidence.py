@@ -28,8 +28,9 @@ class Evidence:
     wall: float | None = None
     #: Processor time of everything that was reaped, seconds.
     cpu: float | None = None
-    #: Largest resident size of one process, bytes.
+    #: Largest resident size of one process, bytes; up to `floor` it may be the init's own, from before the exec.
     peak: int = 0
+    floor: int = 0
     #: Bytes read and written by everything that was reaped.
     io: tuple[int, int] | None = None
     #: Whether the tree is proven empty.
@@ -56,6 +57,7 @@ class Evidence:
             )
         elif "script" in record and self.script is None:
             self.began = float(record["at"])
+            self.floor = int(record["floor"])
             self.init = _identity(record["init"])
             self.script = _identity(record["script"])
         elif "signalled" in record:

@@ -142,12 +142,13 @@ class _Init:
         self._told = False
         self._turn_of_asking = False
         self._peak: float = 0
-        self._floor = rlimits.usage_of_self()["peak"]
 
     def live(self) -> int:
         """Waits for the script's end, for a word of the shepherd, or for the shepherd's end; then ends the tree."""
         script, init = proctree.identity(self._script), proctree.identity(os.getpid())
-        reports.write(self._wires.report, {"script": script, "init": init, "at": self._born})
+        # The peak of a child begins with what it had from us between fork and exec, which says nothing of the program.
+        floor = rlimits.usage_of_self()["peak"]
+        reports.write(self._wires.report, {"script": script, "init": init, "at": self._born, "floor": floor})
         commanded = self._watch()
         killed = end_all(self._reap, self._pause, 0.0 if commanded else SETTLE)
         killed = {who for who in killed if who.pid != self._script}
@@ -214,9 +215,7 @@ class _Init:
             if pid == 0:
                 return True
             record = rlimits.usage_record(usage)
-            # A child's peak begins with what it shared with us between fork and exec; that says nothing of it.
-            peak = record["peak"] if record["peak"] > self._floor else 0
-            self._peak = max(self._peak, peak)
+            self._peak = max(self._peak, record["peak"])
             if pid == self._script and not self._ended:
                 self._ended = True
                 # A normal exit found in the very turn of the asking happened before the signal could be seen.
@@ -224,7 +223,7 @@ class _Init:
                 wall = time.monotonic() - self._born
                 reports.write(
                     self._wires.report,
-                    {"status": status, "wall": wall, "cpu": record["cpu"], "peak": peak, "landed": landed},
+                    {"status": status, "wall": wall, "cpu": record["cpu"], "peak": self._peak, "landed": landed},
                 )
 
     def _pause(self, seconds: float) -> None:

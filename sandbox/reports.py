@@ -3,7 +3,7 @@
 Records, in the order in which they can come:
 
     {"stage": s, "errno": n, "detail": t}        a step of the building failed, nothing runs
-    {"script": [pid, start], "init": [pid, start], "at": t}   the script's process exists since monotonic second t
+    {"script": [pid, start], "init": [pid, start], "at": t, "floor": bytes}   the script exists since second t
     {"signalled": n}                             the signal n was sent to the living script
     {"status": raw, "wall": s, "cpu": s, "peak": bytes, "landed": bool}   the script's main process ended
     {"empty": true, "leftovers": n, "killed": n, "cpu": s, ...}           the tree is proven empty; the last record

@@ -1,4 +1,4 @@
-"""What a shepherd answers: the replies frozen beside the commit, made from the plan and the outcome (pure, stdlib only).
+"""What a shepherd answers: the replies frozen beside the commit, made from plan and outcome (pure, stdlib only).
 
 Two terminal replies are frozen at commit, for a promotion that is done and for one that failed, so that whoever sends
 one later adds nothing (DESIGN §5, "Replies").

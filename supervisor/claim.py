@@ -21,7 +21,7 @@ from supervisor.takeover import Evidence, JobFacts, RbState, Ruling, Step, Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from supervisor.layout import JobPlace, Layout
+    from supervisor.layout import Layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

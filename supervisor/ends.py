@@ -1,4 +1,4 @@
-"""Ends without a run: the committed outcome of a job that is cancelled, gave up, or is refused before it began (pure)."""
+"""Ends without a run: the committed outcome of a job that is cancelled, gave up, or is refused (pure)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The socket between supervisor and nursery: one small datagram and three descriptors make one shepherd (DESIGN §3).
 
-SOCK_SEQPACKET in the run directory, SO_PEERCRED checked on both sides. Descriptors travel by SCM_RIGHTS and are received
-with MSG_CMSG_CLOEXEC (`socket.recv_fds` drops its flags); a truncated control message is refused. The plan with the
-script is a sealed memfd, since a datagram over 212 kB fails. Stdlib only.
+SOCK_SEQPACKET in the run directory, SO_PEERCRED checked on both sides. Descriptors travel by SCM_RIGHTS and are
+received with MSG_CMSG_CLOEXEC (`socket.recv_fds` drops its flags); a truncated control message is refused. The plan
+with the script is a sealed memfd, since a datagram over 212 kB fails. Stdlib only.
 """
 
 from __future__ import annotations

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from supervisor import durable, names, records
 from supervisor.flock import acquire
-from supervisor.layout import Layout  # noqa: TC001  # part of the public signatures
-from supervisor.rblock import RbLock
+
+if TYPE_CHECKING:
+    from supervisor.layout import Layout
+    from supervisor.rblock import RbLock
 
 
 class IdentityTaken(Exception):

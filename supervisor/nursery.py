@@ -1,8 +1,9 @@
 """The nursery: a single-threaded fork server with everything imported, no secrets and no logic (DESIGN §3).
 
 A threaded supervisor must not run Python between fork and exec, a death signal follows the thread that forked, and a
-living shepherd must not load half-upgraded code: so shepherds are forked here, in milliseconds. The nursery closes every
-received descriptor right after the fork, reaps, and ends when nobody needs it any more. Shepherds do not die with it.
+living shepherd must not load half-upgraded code: so shepherds are forked here, in milliseconds. The nursery closes
+every received descriptor right after the fork, reaps, and ends when nobody needs it any more. Shepherds do not die
+with it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import json
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
@@ -27,6 +27,7 @@ from supervisor.failpoints import effect
 from supervisor.runplan import RunPlan
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
 #: Without systemd: seconds without a connected supervisor, and without a shepherd, after which the nursery ends.

@@ -98,12 +98,12 @@ class NurseryLink:
 
     def _start(self) -> None:
         """Start a nursery, detached: it must outlive us. Under systemd its own unit has done so before."""
+        command = [sys.executable, "-m", "supervisor.nursery", "--run-dir", self._run_dir, "--name", self._name]
         ready_r, ready_w = os.pipe2(os.O_CLOEXEC)
         log = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
             subprocess.Popen(
-                [sys.executable, "-m", "supervisor.nursery", "--run-dir", self._run_dir, "--name", self._name]
-                + ["--ready-fd", str(ready_w)],
+                [*command, "--ready-fd", str(ready_w)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -156,7 +156,7 @@ class Poller(threading.Thread):
             while not self._ended:
                 self.last_turn = time.monotonic()
                 self._turn()
-        except BaseException as error:  # a defect: the loop logs it and ends the process; restart is the recovery
+        except BaseException as error:  # noqa: BLE001  # a defect: the loop logs it and ends the process; restart is the recovery
             self._tell(Defect(error=error))
 
     def _turn(self) -> None:

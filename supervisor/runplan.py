@@ -49,7 +49,7 @@ class RunPlan:
     beat: float = 10.0
     self_kill_after: float = 60.0
     give_up: float = 86400.0
-    #: by, count (retries so far), cap, first, longest (seconds), jitter (fraction), luck (0 to 1, drawn by the supervisor).
+    #: by, count (retries so far), cap, first, longest (seconds), jitter (fraction), luck (0 to 1, drawn beforehand).
     retry: dict[str, Any] = field(default_factory=dict)
     #: Epochs of this job that were revoked: their staging is swept.
     sweep: list[int] = field(default_factory=list)

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.linux import proctree
-from supervisor import hosts
-from supervisor import password as passwords
+from supervisor import configfiles, hosts
 from supervisor.broker import BrokerSettings
 from supervisor.brokerlink import BrokerLink
 from supervisor.layout import Layout
@@ -120,7 +119,7 @@ class Service:
         settings = BrokerSettings(
             hosts=tuple((address.host, address.port, address.tls) for address in broker.addresses),
             user=broker.user or None,
-            password=passwords.password(broker),
+            password=configfiles.password(broker, os.environ) or None,
             heartbeat_ms=int(broker.heartbeat * 1000),
             prefetch=broker.prefetch,
             connect_timeout=broker.connect_timeout,

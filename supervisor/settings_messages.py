@@ -34,8 +34,9 @@ class Broker(Section):
     heartbeat: Duration = setting(
         "10 s",
         "STOMP heart-beat in both directions. A broker that is silent for longer than this and its tolerance "
-        'counts as lost, and the next address is tried. "0 s" switches heart-beats off: a dead broker is then'
-        " noticed only when something is sent.",
+        "counts as lost, and the next address is tried. They cannot be switched off: without them a frozen peer"
+        " keeps our messages.",
+        ge=0.1,
     )
     prefetch: StrictInt = setting(
         8,

@@ -209,7 +209,7 @@ def main(plan: RunPlan, lock_fd: int) -> NoReturn:
     status = _DEFECT
     try:
         status = Shepherd(plan, lock_fd).run()
-    except BaseException:  # a defect is told and ends the process; restart is the tested recovery
+    except BaseException:  # noqa: BLE001  # a defect is told and ends the process; restart is the tested recovery
         traceback.print_exc(file=sys.stderr)
     finally:
         with contextlib.suppress(OSError, ValueError):

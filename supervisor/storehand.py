@@ -1,7 +1,7 @@
 """The store hand: the one thread of a shepherd that touches the store and the archive (DESIGN §3).
 
 Every call here may hang in D for ever on a dead NFS server; the shepherd's main thread touches neither, so that limits,
-timers and the box's end never wait for a file system. The thread is a daemon thread and the shepherd ends by `os._exit`.
+timers and the box's end never wait for a file system. It is a daemon thread, and the shepherd ends by `os._exit`.
 What it does is one straight line: beat, look, `run.json`, preflight, `plan.json`, the box, copy-out, `exit.json`, the
 outcome (the one commit point), `final`, promotion.
 """
@@ -125,7 +125,7 @@ class StoreHand(threading.Thread):
             self._revoke_self(str(lost))
         except Decided:
             self._say("abandon", None)
-        except BaseException as error:  # a defect: the main thread ends the process with what is said here
+        except BaseException as error:  # noqa: BLE001  # a defect: the main thread says it and ends the process
             self._say("defect", error)
             status = 70
         self._say("done", status)

@@ -53,10 +53,8 @@ def store(args: argparse.Namespace, *, create: bool = False, write: bool = True)
         journal.open_store(layout, create=create)
         if write and not os.access(layout.waiting, os.W_OK):
             owner = os.stat(layout.waiting).st_uid
-            print(
-                f'cannot write the store "{layout.root}" as uid {os.geteuid()}; use `sudo -u #{owner}` with this command',
-                file=sys.stderr,
-            )
+            remedy = f"say it as the service user: sudo -u '#{owner}' autoreduce-supervisor ..."
+            print(f'cannot write the store "{layout.root}" as uid {os.geteuid()}; {remedy}', file=sys.stderr)
             return INTERNAL
     except journal.UnknownStore as wrong:
         print(wrong, file=sys.stderr)
