@@ -28,24 +28,27 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox import builder, handoff, init
 from sandbox.channels import Channels
-from sandbox.environment import environment
 from sandbox.ending import not_built
+from sandbox.environment import environment
 from sandbox.handoff import HandoffIn, Mode
 from sandbox.init import Plan
 from sandbox.limits import Limits
 from sandbox.linux import proctree, rlimits
 from sandbox.linux.proctree import Identity
-from sandbox.outcome import Outcome
 from sandbox.rescue import adopt, dismiss, enrol
 from sandbox.running import Running
 from sandbox.scratch import Scratch
 from sandbox.verdict import KillReason, SetupFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from sandbox.outcome import Outcome
 
 _HARNESS: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness.py")
 #: RLIMIT_CPU stands behind the sampler, which knows the whole tree: it lets this many seconds more pass.

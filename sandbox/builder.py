@@ -1,7 +1,7 @@
 """The builder: forked by the shepherd while that has one thread, it waits for the word to go, and forks the init.
 
-It stands between shepherd and init for three reasons. It exists before the store knows of the run, so the run has a name
-(pid and start time) that can be recorded before anything of the script starts. Its death signal follows the shepherd's
+It stands between shepherd and init for three reasons. It exists before anything of the script does, so a run has a name
+(pid and start time) that can be recorded first. Its death signal follows the shepherd's
 main thread, and the init's follows its only thread. And when the script kills the init, the orphans come here, and the
 builder ends them.
 """
@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sandbox import init, reports
-from sandbox.init import Plan, Wires
 from sandbox.linux import fork, prctl
+
+if TYPE_CHECKING:
+    from sandbox.init import Plan, Wires
 
 #: Seconds between two looks when the builder itself ends what the init left.
 _LOOK: Final = 0.01

@@ -13,13 +13,15 @@ import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sandbox.cursor import FOLDER, Cursor, ForeignMountError, unlock
 from sandbox.limits import Limits, format_size
 from sandbox.outcome import OutputFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 #: Folders inside folders that are taken at most, and the longest path below the output folder in bytes: a target folder
 #: has a path too, and the whole must stay below PATH_MAX (4096).
@@ -36,11 +38,11 @@ _UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-class OutputRejected(Exception):  # noqa: N818 - it is a word of the verdict, not a fault of ours
+class OutputRejected(Exception):
     """The script left something that is no result; the text names it."""
 
 
-class OutputTooLarge(Exception):  # noqa: N818 - ditto
+class OutputTooLarge(Exception):
     """The script left more than the limits allow."""
 
     def __init__(self, ceiling: str, measured: int) -> None:
@@ -281,7 +283,7 @@ def _copy_file(source: int, parent: int, name: str, found: Found, progress: Call
     try:
         digest = hashlib.sha256()
         for offset, length, data in _pieces(source, found):
-            digest.update(data if data else bytes(length))
+            digest.update(data or bytes(length))
             written = 0
             while written < len(data):
                 written += os.pwrite(target, memoryview(data)[written:], offset + written)

@@ -1,11 +1,13 @@
-"""A place in a folder tree that a stranger made: moves by descriptor, follows no link, crosses no mount, at any depth."""
+"""A place in a folder tree that a stranger made: moves by descriptor, follows no link and crosses no mount."""
 
 from __future__ import annotations
 
 import errno
 import os
-from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 #: How a folder of a hostile tree is opened: never through a link, never waiting for the other end of a FIFO.
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -65,8 +67,7 @@ class Cursor:
         """
         child = unlocked_folder(self.fd, name) if unlock else os.open(name, FOLDER, dir_fd=self.fd)
         try:
-            if mount_of(child) != self._mount:
-                raise ForeignMountError(errno.EXDEV, f"something is mounted on '{name}'")
+            self._refuse_mount(child, name)
             here = os.fstat(self.fd)
         except BaseException:
             os.close(child)
@@ -74,6 +75,10 @@ class Cursor:
         os.close(self.fd)
         self.fd = child
         self._trail.append((here.st_dev, here.st_ino))
+
+    def _refuse_mount(self, child: int, name: str) -> None:
+        if mount_of(child) != self._mount:
+            raise ForeignMountError(errno.EXDEV, f"something is mounted on '{name}'")
 
     def up(self) -> None:
         """Goes back to the folder that it came from.

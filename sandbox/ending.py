@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from sandbox.sentence import sentence
 from sandbox.verdict import ExitFacts, KillReason, SetupFailure, judge
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandbox.box import Box
     from sandbox.channels import Logs
     from sandbox.copyout import Manifest

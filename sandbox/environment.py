@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sandbox.linux.proctree import BOX_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def environment(

@@ -19,12 +19,14 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox import reports
 from sandbox.linux import fork, prctl, proctree, rlimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 #: Words on the life pipe.
 GO: Final = b"G"
@@ -267,7 +269,7 @@ def _inside(plan: Plan, wires: Wires, init: int) -> int:
 def _plug_script(wires: Wires) -> None:
     os.dup2(wires.stdout, 1)
     os.dup2(wires.stderr, 2)
-    os.set_inheritable(0, True)  # noqa: FBT003 - the signature of the standard library; 0 is /dev/null already
+    os.set_inheritable(0, True)
     # Everything else of the init closes on exec; what was inheritable was closed when builder and init were born.
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sandbox.limits import Limits
 from sandbox.outcome import CURVE_CAP, Measure, Sample, Usage, thin
 from sandbox.sampler import Reading, TreeSampler
 from sandbox.verdict import KillReason
-from sandbox.watch import FolderWatch
+
+if TYPE_CHECKING:
+    from sandbox.limits import Limits
+    from sandbox.watch import FolderWatch
 
 #: The first sample comes soon, for scripts that are short.
 _FIRST: Final = 0.05
@@ -128,6 +130,10 @@ class Meter:
         if limits.files is not None and out.entries > limits.files:
             return Breach(reason=KillReason.output_limit, ceiling="files", measured=out.entries)
         return None
+
+    def close(self) -> None:
+        """Gives back what a count under way has open."""
+        self._watch.close()
 
     def finish(self) -> int:
         """Counts the folders of a dead tree once more, for the ceilings.

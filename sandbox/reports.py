@@ -15,10 +15,9 @@ import json
 import os
 from typing import Any, Final
 
-#: Atomic up to PIPE_BUF (pipe(7)), so two writers never mix their lines.
-_LINE_BYTES: Final = 4096
-#: Longest text of a detail, in characters; escaped to ASCII it stays far below a line.
-_DETAIL_CHARACTERS: Final = 500
+#: Longest text of a detail, in characters; one takes up to 12 bytes of ASCII, and a line
+#: below PIPE_BUF (4096, pipe(7)) is atomic: two writers never mix theirs.
+_DETAIL_CHARACTERS: Final = 300
 #: More than all records of the longest life of a box.
 _TOTAL_BYTES: Final = 256 << 10
 
@@ -34,7 +33,7 @@ def write(fd: int, record: dict[str, Any]) -> None:
         record["detail"] = str(record["detail"])[:_DETAIL_CHARACTERS]
     line = json.dumps(record, allow_nan=False).encode("ascii") + b"\n"
     try:
-        os.write(fd, line[-_LINE_BYTES:])
+        os.write(fd, line)
     except OSError:
         return  # the shepherd is gone; the life pipe says so as well
 

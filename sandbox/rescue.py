@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sandbox.linux import prctl
-from sandbox.linux.proctree import Identity, Process, descendants, look, scan, send, stop_then_kill
+from sandbox.linux.proctree import Identity, Process, alive, descendants, look, scan, send, stop_then_kill
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Builders of all boxes that this process runs: what is below them is not another box's to end.
 _BUILDERS: Final[set[Identity]] = set()
@@ -66,7 +68,7 @@ class Rescue:
         found = stop_then_kill(self._find)
         self._killed |= found
         self._reap()
-        self._nothing = 0 if found else self._nothing + 1
+        self._nothing = 0 if found or any(map(alive, self._killed)) else self._nothing + 1
         return self._nothing >= 2
 
     def _find(self) -> tuple[list[Process], Mapping[int, Process]]:

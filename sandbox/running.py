@@ -11,13 +11,11 @@ import enum
 import os
 import select
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Self
 
 from sandbox import init
 from sandbox.ending import Ending, conclude
 from sandbox.evidence import Evidence
-from sandbox.linux.proctree import Identity
 from sandbox.logspool import FLOOD_FACTOR
 from sandbox.meter import PRIVATE, Breach, Meter
 from sandbox.rescue import Rescue, dismiss, keep_awake
@@ -26,9 +24,12 @@ from sandbox.verdict import KillReason
 from sandbox.watch import FolderWatch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandbox.box import Box
     from sandbox.channels import Channels, Logs
     from sandbox.copyout import Manifest
+    from sandbox.linux.proctree import Identity
     from sandbox.outcome import Outcome
     from sandbox.scratch import Scratch
 
@@ -256,7 +257,7 @@ class Running:
     def outcome(self) -> Outcome:
         """Reads what the run left, judges it and returns the outcome; later calls return the same.
 
-        Reads scratch, and looks up returned folders below `allowed_roots`: call it from a thread that may wait for them.
+        Reads the scratch, and looks up returned folders below `allowed_roots`: call it where waiting for those is right.
 
         Raises:
             RuntimeError: the tree is not proven empty yet.
@@ -292,6 +293,8 @@ class Running:
         finally:
             dismiss(self._builder)
             self._channels.close()
+            if self._meter:
+                self._meter.close()
             if self.ended:
                 self._scratch.remove()
             else:

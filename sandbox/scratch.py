@@ -111,7 +111,7 @@ def _remove_quietly(parent: int, name: str) -> None:
 
 
 def remove_tree(parent: int, name: str) -> None:
-    """Removes a folder that a stranger filled: of any depth, with any modes, links never followed, mounts never entered.
+    """Removes a folder that a stranger filled, of any depth and modes; follows no link and enters no mount.
 
     Args:
         parent: descriptor of the folder that holds it.

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sandbox.cursor import Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 #: Entries between two looks at the clock.
 _STEP: Final = 64
@@ -50,7 +52,7 @@ class FolderWatch:
         self._root_fd = root_fd
         self._names = names
         self._every = every
-        self._walk: Iterator[None] | None = None
+        self._walk: Generator[None] | None = None
         self._running: dict[str, Count] = {}
         self._finished = {name: Count() for name in names}
         self._spent = 0.0
@@ -91,12 +93,19 @@ class FolderWatch:
 
     def finish(self) -> None:
         """Counts once more from the beginning to the end; for a tree that is dead."""
+        self.close()
         self._running = {name: Count() for name in self._names}
         for _ in self._count():
             continue
         self._walk, self._finished = None, self._running
 
-    def _count(self) -> Iterator[None]:
+    def close(self) -> None:
+        """Gives back the folder that a count under way has open; what it has met still counts."""
+        if self._walk is not None:
+            self._walk.close()
+            self._walk = None
+
+    def _count(self) -> Generator[None]:
         for name in self._names:
             try:
                 with Cursor(self._root_fd) as cursor:
@@ -108,23 +117,26 @@ class FolderWatch:
 
 def _walk(cursor: Cursor, count: Count) -> Iterator[None]:
     levels = [_listing(cursor.fd, count)]
-    while levels and count.entries < _ENTRIES_CAP:
-        folders = levels[-1]
-        name = next(folders, None)
-        if name is None:
-            levels.pop()
-            if levels:
-                cursor.up()
-        elif name:
-            try:
-                cursor.down(name)
-            except OSError:
-                continue  # gone, or shut to its owner: seen again at the end
-            levels.append(_listing(cursor.fd, count))
-        yield
+    try:
+        while levels and count.entries < _ENTRIES_CAP:
+            name = next(levels[-1], None)
+            if name is None:
+                levels.pop()
+                if levels:
+                    cursor.up()
+            elif name:
+                try:
+                    cursor.down(name)
+                except OSError:
+                    continue  # gone, or shut to its owner: seen again at the end
+                levels.append(_listing(cursor.fd, count))
+            yield
+    finally:
+        for level in levels:
+            level.close()
 
 
-def _listing(fd: int, count: Count) -> Iterator[str]:
+def _listing(fd: int, count: Count) -> Generator[str]:
     """Counts the entries of one folder, and yields "" now and then, then its folders."""
     folders: list[str] = []
     with os.scandir(fd) as entries:

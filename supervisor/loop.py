@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from supervisor.brokerlink import BrokerLink
-    from supervisor.intake import Poison
     from supervisor.order import Head
     from supervisor.poller import Poller
     from supervisor.settings import Settings
@@ -62,7 +61,10 @@ class Loop:
         self._publications: dict[str, Publication] = {}
         #: Jobs told to the end, and after how many scans their mark is seen: an older scan may still show them.
         self._told: dict[str, int] = {}
-        self._poison: dict[str, tuple[broker.DeliveryToken, Poison, int]] = {}
+        #: Deliveries that are acknowledged when their error reply has its receipt, by the key of their publication.
+        self._poison: dict[str, broker.DeliveryToken] = {}
+        #: Deliveries held back while too much waits (`store.max_waiting`); the window of the broker bounds them.
+        self._held: list[broker.Delivered] = []
         self._next_scan = 0.0
         self._scanning = False
         self._store_trouble = ""
@@ -138,18 +140,19 @@ class Loop:
     def _take(self, event: broker.Event | polled.Found) -> None:
         match event:
             case broker.Delivered():
-                self._order(polled.Take(key=event.token, body=event.body, headers=dict(event.headers)))
+                self._delivered(event)
             case broker.Sent():
                 self._sent(event.key)
             case broker.Unknown():
                 self._unsure(event.key, event.why, suspect=False)
             case broker.Refused():
-                self._unsure(event.key, event.why, suspect=True)
+                self._unsure(event.key, event.why, suspect=event.suspect, certain=not event.suspect)
             case broker.Connected():
                 log.info("Connected to the broker %s.", event.server)
             case broker.Disconnected():
                 log.warning("The broker is away: %s.", event.why)
-                self._poison.clear()  # their messages come again
+                self._poison.clear()  # these messages come again
+                self._held.clear()
             case broker.Trouble():
                 log.warning("Broker: %s", event.text)
             case broker.Acked() | broker.AckLost():
@@ -168,7 +171,7 @@ class Loop:
             case polled.Started():
                 self._started(event.run)
             case polled.StartedReply():
-                self._publication(event.job).begin(event.reply)
+                self._publication(f"job {event.job}").begin(event.reply)
             case polled.Decided():
                 self._decided.add((event.run.rb, event.run.n))
                 self._scan_soon()
@@ -204,6 +207,15 @@ class Loop:
         if event.what != "duplicate":
             self._scan_soon()
 
+    def _delivered(self, event: broker.Delivered) -> None:
+        """Journal a message, unless too much waits: then the window fills, and the broker keeps the rest."""
+        if self._waiting >= self._settings.store.max_waiting:
+            if not self._held:
+                log.warning("%d jobs wait: no more are taken until there are fewer.", self._waiting)
+            self._held.append(event)
+            return
+        self._order(polled.Take(key=event.token, body=event.body, headers=dict(event.headers)))
+
     def _poisoned(self, event: polled.Poisoned) -> None:
         poison = event.poison
         log.warning("A message was refused (%s): %s", poison.key, poison.text, extra={"action": "poison"})
@@ -212,8 +224,10 @@ class Loop:
         if event.told:
             self._link.ack(event.key, event.key)
             return
-        self._poison[poison.digest] = (event.key, poison, 0)
-        self._send(f"poison {poison.digest}", poison.reply.to_json())
+        key = f"poison {poison.digest}"
+        self._poison[key] = event.key
+        publication = self._publication(key)
+        publication.finish(poison.reply.to_json())
 
     def _send(self, key: str, reply: dict[str, object]) -> None:
         assert self._link is not None
@@ -222,37 +236,34 @@ class Loop:
         self._link.send(key, str(reply["queue"]), str(reply["body"]), headers)
 
     def _sent(self, key: object) -> None:
-        kind, _, name = str(key).partition(" ")
-        if kind == "poison" and name in self._poison:
-            token, _poison, _ = self._poison.pop(name)
-            self._order(polled.Mark(what="told", job=name))
-            if self._link is not None:
-                self._link.ack(token, token)
-        elif kind == "job" and name in self._publications:
-            mark = self._publications[name].received(time.monotonic())
-            if mark:
-                self._order(polled.Mark(what=mark, job=name))
+        publication = self._publications.get(str(key))
+        if publication is not None:
+            mark = publication.received(time.monotonic())
+            if mark == "started":
+                self._order(polled.Mark(what=mark, job=publication.name))
 
-    def _unsure(self, key: object, why: str, *, suspect: bool) -> None:
-        kind, _, name = str(key).partition(" ")
-        if kind == "job" and name in self._publications:
-            publication = self._publications[name]
-            publication.unsure(suspect=suspect)
+    def _unsure(self, key: object, why: str, *, suspect: bool, certain: bool = False) -> None:
+        publication = self._publications.get(str(key))
+        if publication is not None:
+            publication.unsure(suspect=suspect, certain=certain)
             if publication.undeliverable:
-                log.error("A reply of job %s is undeliverable: %s. It stays in the store; see why.", name, why)
+                log.error("A reply of %s is undeliverable: %s. It stays in the store.", key, why)
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
     def _scanned(self, event: polled.Scanned) -> None:
         self._scanning = False
         self._waiting = event.waiting
+        held, self._held = self._held, []
+        for delivery in held:
+            self._delivered(delivery)
         now = time.monotonic()
         pause = self._settings.store.poll * (1.0 if self._free() else _SLOW)
         self._next_scan = now + pause
         for done in event.finished:
-            if done.job in self._told:
+            if f"job {done.job}" in self._told:
                 continue
-            publication = self._publication(done.job, done.rb_part)
+            publication = self._publication(f"job {done.job}")
             if done.started is not None and not done.started_sent:
                 publication.begin(done.started)
             publication.finish(done.terminal)
@@ -281,7 +292,6 @@ class Loop:
         self._claiming.discard(run.rb_part)
         key = (run.rb, run.n)
         self._runs[key] = run
-        self._publication(run.job, run.rb_part)
         try:
             fd = os.pidfd_open(run.shepherd.pid)
         except ProcessLookupError:
@@ -314,8 +324,8 @@ class Loop:
             extra=facts,
         )  # fmt: skip
 
-    def _publication(self, job: str, rb_part: str = "") -> Publication:
-        return self._publications.setdefault(job, Publication(job=job, rb_part=rb_part))
+    def _publication(self, key: str) -> Publication:
+        return self._publications.setdefault(key, Publication(key=key))
 
     # --- each turn ----------------------------------------------------------------------------------------------------
 
@@ -333,17 +343,25 @@ class Loop:
         gap = self._settings.replies.gap if self._link is not None else 0.0
         for publication in list(self._publications.values()):
             while connected and (reply := publication.due(now, gap)) is not None:
-                if self._link is None:
-                    mark = publication.received(now)  # without a broker nobody is told: the store is the reply
-                    self._order(polled.Mark(what=mark, job=publication.job))
-                    continue
-                self._send(f"job {publication.job}", reply)
+                if self._link is not None:
+                    self._send(publication.key, reply)
+                elif publication.received(now) == "started":  # without a broker nobody is told: the store is the reply
+                    self._order(polled.Mark(what="started", job=publication.name))
             if publication.phase is Phase.TOLD:
-                if publication.terminal is None or publication.undeliverable:
-                    self._order(polled.Mark(what="published", job=publication.job))
-                del self._publications[publication.job]
-                self._told[publication.job] = 2 if self._scanning else 1
-                self._scan_soon()
+                self._told_all(publication)
+
+    def _told_all(self, publication: Publication) -> None:
+        """Every reply has its receipt, or is parked: mark it; a poison message is acknowledged now."""
+        key = publication.key
+        poison = key.startswith("poison ")
+        self._order(polled.Mark(what="told" if poison else "published", job=publication.name))
+        token = self._poison.pop(key, None)
+        if token is not None and self._link is not None:
+            self._link.ack(token, token)
+        del self._publications[key]
+        if not poison:
+            self._told[key] = 2 if self._scanning else 1
+            self._scan_soon()
 
     def _describe(self, now: float) -> None:
         assert self._poller is not None

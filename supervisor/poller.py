@@ -7,21 +7,23 @@ takes it, and is not acknowledged before. A defect ends the thread and, through 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import random
+import signal
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.linux import proctree
 from supervisor import durable, intake, journal, paths, plans, records, request
 from supervisor.attempts import run_record
 from supervisor.cells import RbCells
 from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
 from supervisor.ends import ending_of
-from supervisor.flock import acquire
 from supervisor.hosts import HostBeat, live, read_beat, write_beat
+from supervisor.leftovers import end_box, is_alive
 from supervisor.nurserylink import NurseryGone
 from supervisor.polled import (
     ActiveRun,
@@ -46,9 +48,9 @@ from supervisor.polled import (
     Take,
     Taken,
 )
-from supervisor.rblock import LostLock
+from supervisor.rblock import LostLock, read_counter
 from supervisor.scanning import Scanner
-from supervisor.takeover import Watch
+from supervisor.takeover import MuteWatch, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +112,8 @@ class Poller(threading.Thread):
         self._trouble = False
         self._ended = False
         self._watch = Watch()
+        #: Twice the time after which a shepherd ends its own box: it had its chance (DESIGN §3).
+        self._mute = MuteWatch(2 * settings.lock.self_kill_after)
         around = Surroundings(
             host=facts.host,
             boot=facts.boot,
@@ -118,7 +122,7 @@ class Poller(threading.Thread):
             now=time.time,
             monotonic=time.monotonic,
             is_alive=is_alive,
-            end_box=lambda run: proctree.end_carriers(run.token) >= 0 and not proctree.carriers(run.token),
+            end_box=lambda run: end_box(run, settings.spool.path),
             enabled=self._enabled,
             ending=lambda of, n, ruling: ending_of(of, n, ruling, settings, facts),
         )
@@ -360,15 +364,21 @@ class Poller(threading.Thread):
                     if not durable.exists(place.started_sent):
                         self._tell(StartedReply(job=run.job, reply=records.unpack(place.started, data)))
             if RbCells(self._layout.rb(run.rb)).outcome(run.n) is not None:
-                del self._active[run.rb, run.n]
-                self._told_started.discard(run.job)
+                self._forget(run)
                 self._tell(Decided(run=run))
+            elif self._mute.is_mute((run.rb, run.n), read_counter(self._layout.rb(run.rb).lock), time.monotonic()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(run.shepherd.pid, signal.SIGKILL)
+
+    def _forget(self, run: ActiveRun) -> None:
+        self._active.pop((run.rb, run.n), None)
+        self._told_started.discard(run.job)
+        self._mute.forget((run.rb, run.n))
 
     def _inspect(self, run: ActiveRun) -> None:
         outcome = RbCells(self._layout.rb(run.rb)).outcome(run.n)
         self._look_at_runs()
-        self._active.pop((run.rb, run.n), None)
-        self._told_started.discard(run.job)
+        self._forget(run)
         self._tell(
             Inspected(
                 run=run,
@@ -392,9 +402,11 @@ class Poller(threading.Thread):
                 if record is None or wanted is None or not is_alive(record.shepherd):
                     continue
                 run = active_run(wanted, part, last, "run", record.shepherd)
+                self._tell(Started(run=run))
                 if cells.outcome(last) is None:
                     self._active[rb, last] = run
-                self._tell(Started(run=run))
+                else:
+                    self._tell(Decided(run=run))
         except OSError as error:
             self._in_trouble(error)
 
@@ -449,17 +461,3 @@ def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identit
         run=of.run,
         since=time.time(),
     )
-
-
-def is_alive(who: Identity) -> bool:
-    """Say whether exactly this process of this boot lives; a zombie does not."""
-    return who.boot == proctree.boot_id() and proctree.alive(proctree.Identity(who.pid, who.start))
-
-
-def lock_is_free(layout: Layout, rb: str) -> bool:
-    """Say whether nobody holds the lock of `rb` now; for people, decides nothing."""
-    lock = acquire(layout.rb(rb).lock)
-    if lock is None:
-        return False
-    lock.close()
-    return True

@@ -35,8 +35,8 @@ class Phase(StrEnum):
 class Publication:
     """The replies of one job; the loop asks `due` and tells what happened."""
 
-    job: str
-    rb_part: str
+    #: `job <id>`, or `poison <digest>` for a message that could be nothing.
+    key: str
     started: dict[str, Any] | None = None
     #: The terminal reply; None while the job runs, or when nothing is to be answered.
     terminal: dict[str, Any] | None = None
@@ -46,6 +46,11 @@ class Publication:
     receipt_at: float = float("-inf")
     suspicions: int = 0
     undeliverable: bool = False
+
+    @property
+    def name(self) -> str:
+        """The job id, or the digest."""
+        return self.key.partition(" ")[2]
 
     def begin(self, reply: dict[str, Any]) -> None:
         """The started reply is frozen and has no receipt yet."""
@@ -78,7 +83,7 @@ class Publication:
         return self.receipt_at + gap if self.phase is Phase.GAP and self.finished else None
 
     def received(self, now: float) -> str:
-        """A receipt came; return what is to be marked: `started`, `published` or ""."""
+        """A receipt came; return what it was for: `started`, `published` or ""."""
         self.suspicions = 0
         if self.phase is Phase.STARTED_SENT:
             self.receipt_at = now
@@ -89,9 +94,14 @@ class Publication:
             return "published"
         return ""
 
-    def unsure(self, *, suspect: bool) -> None:
-        """A send has an unknown outcome: it is sent again, unless the broker closes on this one time after time."""
-        self.suspicions += suspect
+    def unsure(self, *, suspect: bool, certain: bool = False) -> None:
+        """A send has an unknown outcome: it is sent again, unless the broker closes on this one time after time.
+
+        Args:
+            suspect: the broker closed while this reply alone was unanswered.
+            certain: the broker, or our own check of the frame, refused exactly this reply: it is parked at once.
+        """
+        self.suspicions += SUSPICIONS if certain else suspect
         parked = self.suspicions >= SUSPICIONS
         self.undeliverable = self.undeliverable or parked
         if self.phase is Phase.STARTED_SENT:

@@ -62,6 +62,7 @@ class Shepherd:
         hand = StoreHand(self._plan, self._lock, me, limits, box, failure)
         hand.start()
         status = self._loop(hand)
+        self._lock.close()  # the next run of the RB need not wait for our scratch to be removed
         if self._running is not None:
             self._running.close()
         return status

@@ -13,9 +13,10 @@ import os
 import queue
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from sandbox.copyout import OutputRejected
 from sandbox.ending import not_built
 from sandbox.outcome import Guards, Usage, decode_status
 from sandbox.outcome import Outcome as BoxOutcome
@@ -285,6 +286,9 @@ class StoreHand(threading.Thread):
         except SiteTrouble as problem:
             self._site(problem, outcome, logs)
             return
+        except OutputRejected as changed:  # something outside the box wrote into its scratch
+            outcome = replace(outcome, verdict=Verdict.output_rejected, sentence=f"output rejected: {changed}")
+            self._file_logs(outcome, logs)
         self._commit(outcome, logs)
 
     def _file_outputs(self, outcome: BoxOutcome, running: Running, logs: dict[str, bytes]) -> BoxOutcome:

@@ -146,3 +146,33 @@ class Watch:
             self._seen[key] = (value, monotonic)
             return 0.0
         return monotonic - known[1]
+
+
+class MuteWatch:
+    """Which shepherds of this host are mute: alive, but without a completed beat for too long.
+
+    Only time in which this watch itself was looking counts: after an outage of the store, or a frozen host, every
+    shepherd gets its full time again.
+    """
+
+    #: Longest time between two looks that counts, seconds.
+    _LONGEST_STEP = 2.0
+
+    def __init__(self, after: float) -> None:
+        """Call a shepherd mute after `after` seconds."""
+        self._after = after
+        self._seen: dict[object, tuple[object, float, float]] = {}
+
+    def is_mute(self, key: object, counter: object, monotonic: float) -> bool:
+        """Look at the counter of a run at `monotonic`; say whether its shepherd is mute."""
+        known = self._seen.get(key)
+        if known is None or known[0] != counter:
+            self._seen[key] = (counter, monotonic, 0.0)
+            return False
+        muted = known[2] + min(monotonic - known[1], self._LONGEST_STEP)
+        self._seen[key] = (counter, monotonic, muted)
+        return muted >= self._after
+
+    def forget(self, key: object) -> None:
+        """The run is decided."""
+        self._seen.pop(key, None)

@@ -6,8 +6,10 @@ import gc
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 #: Signals that keep their default action in our own processes: the synchronous faults, what reaping needs, and what
 #: cannot be changed. Everything else that a script may send to us is ignored.

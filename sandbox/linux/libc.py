@@ -29,7 +29,7 @@ _prctl.errcheck = _minus_one_is_an_error
 
 
 def prctl(option: int, argument: int = 0) -> int:
-    """Calls prctl(2) with one argument, the others zero.
+    """Calls the kernel's prctl with one argument, the others zero.
 
     Args:
         option: a PR_* number of <linux/prctl.h>.
@@ -45,7 +45,7 @@ def prctl(option: int, argument: int = 0) -> int:
 
 
 def prctl_answer(option: int) -> int:
-    """Calls prctl(2) with an option that stores its answer through a pointer to int.
+    """Calls the kernel's prctl with an option that stores its answer through a pointer to int.
 
     Args:
         option: a PR_GET_* number of <linux/prctl.h>.

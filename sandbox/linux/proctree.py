@@ -312,10 +312,11 @@ def end_carriers(token: str, patience: float = 30.0) -> int:
     nothing = 0
     while nothing < 2:
         killed |= stop_then_kill(find)
-        left, _ = find()
+        # What a dead carrier had below it is found no more, but may still be dying.
+        left = {who.pid for who in killed if alive(who)} | {process.pid for process in find()[0]}
         nothing = 0 if left else nothing + 1
         if left and time.monotonic() > deadline:
-            pids = ", ".join(str(process.pid) for process in left[:10])
+            pids = ", ".join(map(str, sorted(left)[:10]))
             raise TimeoutError(f"processes {pids} of box {token} still live {patience:g} s after SIGKILL")
         if left:
             time.sleep(0.02)

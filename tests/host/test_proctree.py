@@ -23,7 +23,10 @@ def spawn():
 
     def start(text, **variables):
         process = subprocess.Popen(
-            [sys.executable, "-c", text], stdout=subprocess.PIPE, env={**os.environ, **variables}, start_new_session=True
+            [sys.executable, "-c", text],
+            stdout=subprocess.PIPE,
+            env={**os.environ, **variables},
+            start_new_session=True,
         )
         started.append(process)
         assert process.stdout.readline() == b"up\n"
@@ -96,8 +99,7 @@ def test_descendants_are_found_across_sessions(spawn):
 
 
 def test_a_window_sees_what_is_born_after_its_first_look(spawn):
-    process = spawn("import os, time\nprint('up', flush=True)\ninput()\nprint(os.fork() and 'forked', flush=True)\ntime.sleep(60)"
-                    .replace("input()", "while not os.path.exists(os.environ['GO']): time.sleep(0.01)"), GO="/proc/self/nothing")
+    process = spawn(SLEEPER)
     window = proctree.TreeWindow(os.getpid())
     assert process.pid in {p.pid for p in window.look(0.0)}
 
@@ -165,7 +167,9 @@ def test_carriers_are_found_by_the_exact_token(spawn):
 
 
 def test_carriers_are_ended_with_those_that_hide_below_them(spawn):
-    hidden = "import subprocess\np = subprocess.Popen(['/bin/sleep', '600'], env={}, start_new_session=True)\n" + SLEEPER
+    hidden = (
+        "import subprocess\np = subprocess.Popen(['/bin/sleep', '600'], env={}, start_new_session=True)\n" + SLEEPER
+    )
     carrier = spawn(hidden, AUTOREDUCE_BOX="bb22")
     other = spawn(SLEEPER)
     below = wait_until(lambda: proctree.descendants(carrier.pid, proctree.scan()), 30, "the hidden one")

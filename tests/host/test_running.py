@@ -75,7 +75,9 @@ def test_a_segmentation_fault_is_a_crash_with_signal_11(tmp_path):
     assert outcome.exit["signal"] == 11
 
 
-@pytest.mark.parametrize(("code", "verdict"), [(0, Verdict.completed), (3, Verdict.script_error), (256, Verdict.script_error)])
+@pytest.mark.parametrize(
+    ("code", "verdict"), [(0, Verdict.completed), (3, Verdict.script_error), (256, Verdict.script_error)]
+)
 def test_sys_exit_keeps_its_meaning(tmp_path, code, verdict):
     assert outcome_of(box(tmp_path, f"import sys\nsys.exit({code})")).verdict is verdict
 
@@ -443,14 +445,17 @@ def test_stopping_our_own_processes_does_not_stop_the_kill(tmp_path, victims):
 
 
 def test_the_shepherds_rescue_ends_a_tree_whose_init_is_stopped_again_and_again(tmp_path):
-    script = FAMILY.replace("print('ready'", textwrap.dedent("""
+    script = FAMILY.replace(
+        "print('ready'",
+        textwrap.dedent("""
         init = os.getppid()
         for _ in range(2):
             if not os.fork():
                 os.setsid()
                 print('stopper', flush=True)
                 while True: os.kill(init, signal.SIGSTOP)
-        print('ready'""").strip())
+        print('ready'""").strip(),
+    )
     with start(box(tmp_path, script, grace=0.2)) as running:
         drive(running, says("stopper"))
         running.stop(KillReason.cancelled)
@@ -506,7 +511,7 @@ def test_the_tree_dies_with_its_shepherd(tmp_path):
 
 
 def test_the_tree_of_a_mute_shepherd_is_ended(tmp_path):
-    shepherd, token, init = _shepherd(tmp_path, mute=1.0)
+    shepherd, token, _ = _shepherd(tmp_path, mute=1.0)
 
     shepherd.send_signal(signal.SIGSTOP)
     try:

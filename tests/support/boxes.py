@@ -7,14 +7,17 @@ import select
 import sys
 import textwrap
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box, start
 from sandbox.limits import Limits
 from sandbox.linux import proctree
-from sandbox.outcome import Outcome
-from sandbox.running import Running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.outcome import Outcome
+    from sandbox.running import Running
 
 #: Generous: the tests share a small machine with others.
 PATIENCE = 60.0

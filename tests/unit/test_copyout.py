@@ -96,7 +96,7 @@ def _socket(path):
 
 
 def _hard_link(path):
-    other = path.parent.parent / "other"
+    other = next(folder for folder in path.parents if folder.name == "out").with_name("other")
     other.write_text("x")
     os.link(other, path)
 
@@ -113,7 +113,15 @@ def test_what_is_no_plain_file_is_rejected_by_name(place, make, where):
 
 @pytest.mark.parametrize(
     "name",
-    [b"line\nbreak", b"tab\there", b"\x1b[31m", b"bad\xff", b"\xc3\x28", "turned\u202efdp".encode(), "para\u2029".encode()],
+    [
+        b"line\nbreak",
+        b"tab\there",
+        b"\x1b[31m",
+        b"bad\xff",
+        b"\xc3\x28",
+        "turned\u202efdp".encode(),
+        "para\u2029".encode(),
+    ],
 )
 def test_names_that_are_no_text_are_rejected_in_printable_form(place, name):
     with open(os.path.join(os.fsencode(place.out), name), "w"):
@@ -125,7 +133,9 @@ def test_names_that_are_no_text_are_rejected_in_printable_form(place, name):
     assert str(rejected.value).isprintable()
 
 
-@pytest.mark.parametrize("name", ["-rf", "..x", "...", "ä ö", "x" * 255, "a'b", "back\\slash", "emoji \U0001f600", "CASE", "case"])
+@pytest.mark.parametrize(
+    "name", ["-rf", "..x", "...", "ä ö", "x" * 255, "a'b", "back\\slash", "emoji \U0001f600", "CASE", "case"]
+)
 def test_unusual_names_that_are_text_are_taken(place, name):
     (place.out / name).write_text("x")
 

@@ -166,6 +166,7 @@ def test_the_watch_survives_a_tree_that_moves_under_it(scratch):
 
     os.rename(os.path.join(scratch.folder("out"), "a", "b"), os.path.join(scratch.folder("out"), "aside", "b"))
 
-    assert list(walk) is not None
+    for _ in walk:
+        continue
     watch.finish()
     assert watch.count("out").entries == 4

@@ -1,0 +1,133 @@
+"""The meter against a sampler and a watch that tell it what to see."""
+
+from __future__ import annotations
+
+from sandbox.limits import Limits
+from sandbox.meter import Meter
+from sandbox.outcome import CURVE_CAP, Measure
+from sandbox.sampler import Reading
+from sandbox.verdict import KillReason
+from sandbox.watch import Count
+
+WALL = Measure(value=1.0, source="clock", exact=True)
+
+
+class Told:
+    """A sampler and a watch in one: says what it was told."""
+
+    def __init__(self):
+        self.reading = Reading(processes=1, tasks=1)
+        self.shared_once = None
+        self.counts = {}
+        self.next_at = 0.0
+
+    def sample(self, now):
+        return self.reading
+
+    def proportional(self):
+        return self.shared_once
+
+    def turn(self, now):
+        self.next_at = now + 1
+
+    def finish(self):
+        self.next_at = 0.0
+
+    def count(self, name):
+        return self.counts.get(name, Count())
+
+
+def meter(told, **limits):
+    return Meter(Limits(**limits), told, told, began=100.0, every=0.2)
+
+
+def test_nothing_is_due_before_the_first_sample():
+    made = meter(Told(), wall=10.0)
+
+    assert made.turn(100.01) is None
+    assert made.deadline() <= 100.05 or made.deadline() == 101.01
+
+
+def test_the_wall_limit_is_reached_exactly():
+    made = meter(Told(), wall=10.0)
+
+    assert made.turn(109.99) is None
+    assert made.turn(110.0).reason is KillReason.wall_limit
+
+
+def test_shared_memory_is_measured_again_before_anybody_is_killed():
+    told = Told()
+    told.reading = Reading(rss=300, processes=3)
+    told.shared_once = 120
+    made = meter(told, memory=200)
+
+    assert made.turn(101.0) is None
+    assert made.peak == 120
+    told.shared_once = 210
+    breach = made.turn(200.0)
+    assert (breach.reason, breach.measured) == (KillReason.memory_limit, 210)
+
+
+def test_one_process_cannot_hide_behind_shared_memory():
+    told = Told()
+    told.reading = Reading(rss=300, processes=1)
+    told.shared_once = 10
+
+    assert meter(told, memory=200).turn(101.0).reason is KillReason.memory_limit
+
+
+def test_memory_that_cannot_be_told_apart_counts_in_full():
+    told = Told()
+    told.reading = Reading(rss=300, processes=3)
+
+    assert meter(told, memory=200).turn(101.0).reason is KillReason.memory_limit
+
+
+def test_private_folders_count_once_they_exceed_what_is_granted_together():
+    told = Told()
+    told.counts = {"work": Count(bytes=350)}
+    made = meter(told, output=200, tmp=100)
+
+    breach = made.turn(100.01)
+
+    assert (breach.reason, breach.ceiling, breach.measured) == (KillReason.output_limit, "output", 350)
+
+
+def test_ceilings_end_nothing():
+    told = Told()
+    told.reading = Reading(processes=3, tasks=30)
+    told.counts = {"tmp": Count(bytes=20, largest=20)}
+    made = meter(told, processes=30, tmp=10, file_size=20, output=1000)
+
+    assert made.turn(100.06) is None
+    assert made.turn(101.0) is None
+    assert made.ceilings == {"processes", "tmp", "file_size"}
+
+
+def test_the_curve_stays_bounded_and_keeps_its_peak():
+    told = Told()
+    made = meter(told, wall=None)
+    for n in range(10_000):
+        told.reading = Reading(rss=10**6 if n == 5000 else n % 100, processes=1)
+        made.turn(100.0 + n * 10)
+
+    usage = made.usage(wall=WALL, cpu_reaped=1.0, peak_reaped=0, io_reaped=None)
+
+    assert len(usage.curve) <= CURVE_CAP
+    assert max(sample.rss for sample in usage.curve) == 10**6
+    assert usage.peak_memory.value == 10**6
+
+
+def test_what_the_kernel_counted_is_exact_and_what_only_the_sampler_saw_is_not():
+    told = Told()
+    told.reading = Reading(cpu=2.0, processes=1)
+    made = meter(told)
+    made.turn(101.0)
+
+    assert made.usage(wall=WALL, cpu_reaped=3.0, peak_reaped=0, io_reaped=(5, 6)).cpu == Measure(
+        value=3.0, source="rusage", exact=True
+    )
+    assert made.usage(wall=WALL, cpu_reaped=1.0, peak_reaped=0, io_reaped=(5, 6)).cpu == Measure(
+        value=2.0, source="sampler", exact=False
+    )
+    assert made.usage(wall=WALL, cpu_reaped=None, peak_reaped=0, io_reaped=None).read_bytes.exact is False
