@@ -257,7 +257,7 @@ class Running:
     def outcome(self) -> Outcome:
         """Reads what the run left, judges it and returns the outcome; later calls return the same.
 
-        Reads the scratch, and looks up returned folders below `allowed_roots`: call it where waiting for those is right.
+        Reads the scratch, and looks up returned folders below `allowed_roots`: call it where that may wait.
 
         Raises:
             RuntimeError: the tree is not proven empty yet.

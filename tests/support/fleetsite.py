@@ -1,0 +1,379 @@
+"""A whole site in one folder: store, archive, spool, and a supervisor that is started again whenever a test kills it.
+
+The test process adopts orphans while a site is open, so that no process of the site can get away: whatever is left of
+a killed supervisor, nursery or shepherd comes below this process and is seen (and ended) here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from waiting import wait_until
+
+from sandbox.linux import prctl, proctree
+from supervisor import cli, durable
+from supervisor.failpoints import VARIABLE
+from supervisor.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sandbox.linux.proctree import Process
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Generous: a kill-and-restart takes a second or two, on a small and noisy machine some more.
+PATIENCE = 60.0
+#: The experiment and the instruments of every site.
+RB = "1410001"
+REPLACING = "GEM"
+MERGING = "MERLIN"
+
+_CONFIG = """
+[broker]
+url = "{broker}"
+heartbeat = "2 s"
+[store]
+path = "{base}/store"
+poll = "50 ms"
+[host]
+id = "fleet"
+slots = 2
+[service]
+run_dir = "{base}/run"
+[spool]
+path = "{base}/spool"
+[queues]
+{queues}
+[replies]
+gap = "0 s"
+[retry]
+first = "100 ms"
+cap = 100
+jitter = 0.0
+[lock]
+beat = "500 ms"
+self_kill_after = "60 s"
+takeover_after = "120 s"
+[publish]
+max_attempts = 5
+[limits]
+grace = "300 ms"
+[interpreter]
+argv = ["{python}", "-I", "-S"]
+[paths]
+data_roots = ["{base}/data"]
+result_roots = ["{base}/archive"]
+archive_directory = "{base}/archive/{{instrument}}/RB{{rb}}/autoreduced/{{run}}/"
+excitation_directory = "{base}/archive/{{instrument}}/RB{{rb}}/"
+excitation_instruments = ["{merging}"]
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Victims:
+    """The processes of the run that is under way, as far as they exist at this moment."""
+
+    supervisor: int | None
+    nursery: int | None
+    shepherd: int | None
+    builder: int | None
+    init: int | None
+    script: int | None
+
+
+class FleetSite:
+    """One host with its own store and archive; a context manager that leaves no process behind.
+
+    Args:
+        base: A folder of its own.
+        broker: STOMP URL, or "none".
+        queues: Names of the queues by their key in the configuration.
+    """
+
+    def __init__(self, base: Path, *, broker: str = "none", queues: dict[str, str] | None = None) -> None:
+        self.base = base
+        self.layout = Layout(str(base / "store"))
+        self.archive = base / "archive"
+        self.points = base / "points"
+        self.config = base / "supervisor.toml"
+        self.restarts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._service_managed = False
+        self._before: set[int] = set()
+        self._adopted_before = False
+        for name in ("archive", "data", "points"):
+            (base / name).mkdir(parents=True)
+        named = "\n".join(f'{key} = "{name}"' for key, name in (queues or {}).items())
+        self.config.write_text(
+            _CONFIG.format(base=base, broker=broker, queues=named, python=sys.executable, merging=MERGING)
+        )
+
+    def __enter__(self) -> Self:
+        self._adopted_before = prctl.adopts_orphans()
+        prctl.adopt_orphans()
+        self._before = {process.pid for process in _below_us()}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._service_managed = False
+        self.reap()
+        while left := [process for process in self.processes() if process.living]:
+            for process in left:
+                proctree.send(process, signal.SIGKILL)
+            self.reap()
+        self.reap()
+        if not self._adopted_before:
+            prctl.adopt_orphans(adopt=False)
+
+    # --- the supervisor, and who restarts it ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the supervisor; from now on `tend` starts it again when it was killed."""
+        self._service_managed = True
+        log = os.open(self.base / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "supervisor.cli", "serve", "--config", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=self.environment(),
+            )
+        finally:
+            os.close(log)
+
+    def environment(self) -> dict[str, str]:
+        """What our processes are started with."""
+        return {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), VARIABLE: str(self.points)}
+
+    def tend(self) -> None:
+        """Do what a service manager does: start a supervisor that was killed again; nothing else may end it."""
+        if self._process is None or not self._service_managed:
+            return
+        status = self._process.poll()
+        if status is None:
+            return
+        assert status == -signal.SIGKILL, f"the supervisor ended with status {status}:\n{self.log()}"
+        self.restarts += 1
+        self.start()
+
+    def until(self, predicate: Callable[[], Any], why: str) -> Any:
+        """Wait for a fact while the service manager does its work; fail with the logs."""
+
+        def look() -> Any:
+            self.tend()
+            self.reap()
+            return predicate()
+
+        try:
+            return wait_until(look, PATIENCE, why)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.describe()}") from None
+
+    def kill_supervisor(self) -> None:
+        """Kill the supervisor, and do not start it again before `start`."""
+        self._service_managed = False
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
+    def stop_supervisor(self) -> int:
+        """End the supervisor in order and return its exit status."""
+        self._service_managed = False
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(PATIENCE)
+
+    # --- messages -----------------------------------------------------------------------------------------------
+
+    def data(self, run: str) -> Path:
+        """The data file of a run."""
+        return self.base / "data" / f"{REPLACING}{run}.nxs"
+
+    def message(
+        self, run: str, script: str, *, instrument: str = REPLACING, variables: dict[str, Any] | None = None
+    ) -> bytes:
+        """Make the message of a run, and its data file."""
+        self.data(run).write_bytes(b"counts")
+        body = {
+            "data": str(self.data(run)),
+            "facility": "ISIS",
+            "instrument": instrument,
+            "rb_number": RB,
+            "run_number": run,
+            "run_version": 0,
+            "reduction_script": script,
+            "reduction_arguments": {"standard_vars": variables or {}, "advanced_vars": {}},
+            "message": "",
+        }
+        return json.dumps(body).encode()
+
+    def cancellation(self, run: str, *, instrument: str = REPLACING) -> bytes:
+        """Make the message that cancels a run."""
+        return json.dumps({"instrument": instrument, "run_number": run, "cancel": True}).encode()
+
+    def submit(self, job: str, body: bytes) -> None:
+        """Journal a message, as the verb does, in this process."""
+        path = self.base / f"{job}.json"
+        path.write_bytes(body)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            status = cli.main(["submit", str(path), "--job", job, "--config", str(self.config)])
+        assert status == 0, said.getvalue()
+
+    # --- fail-points ----------------------------------------------------------------------------------------------
+
+    def arm(self, process: str, label: str, action: str = "kill") -> None:
+        """Have the next process of that kind that reaches the point killed or stopped."""
+        order = {"process": process, "label": label, "action": action}
+        new = self.points / "armed.new"
+        new.write_text(json.dumps(order))
+        new.rename(self.points / "armed")
+
+    @property
+    def armed(self) -> bool:
+        """Whether the point that was armed has not been reached."""
+        return (self.points / "armed").exists()
+
+    def disarm(self) -> None:
+        """Take back what is armed."""
+        (self.points / "armed").unlink(missing_ok=True)
+
+    def trace(self) -> None:
+        """Have every point that is reached from now on recorded."""
+        (self.points / "trace").touch()
+
+    def traced(self) -> list[tuple[str, str]]:
+        """The points reached since `trace`: process and label, in order."""
+        lines = (self.points / "trace").read_text().splitlines()
+        return [(process, label) for process, _, label in (line.partition(" ") for line in lines)]
+
+    def stopped(self) -> Process | None:
+        """The process that stands stopped at a fail-point."""
+        return next((process for process in self.processes() if process.state == "T"), None)
+
+    # --- processes ------------------------------------------------------------------------------------------------
+
+    def processes(self) -> list[Process]:
+        """Every process of this site."""
+        return [process for process in _below_us() if process.pid not in self._before]
+
+    def reap(self) -> None:
+        """Take the status of dead orphans that came to us; that of the supervisor is its own."""
+        own = self._process.pid if self._process is not None else None
+        for process in self.processes():
+            if process.ppid == os.getpid() and not process.living:
+                if process.pid == own:
+                    assert self._process is not None
+                    self._process.poll()
+                else:
+                    with contextlib.suppress(ChildProcessError):
+                        os.waitpid(process.pid, os.WNOHANG)
+
+    def nursery(self) -> int | None:
+        """The nursery that serves."""
+        return next((p.pid for p in self.processes() if p.living and _is_nursery(p.pid) and not _shepherded(p)), None)
+
+    def victims(self) -> Victims:
+        """The processes of the run that is under way; builder and init stand in its tree, hidden but for their place."""
+        table = proctree.scan()
+
+        def child(of: int | None) -> int | None:
+            found = sorted((p.start, p.pid) for p in table.values() if p.ppid == of and p.living)
+            return found[0][1] if of is not None and found else None
+
+        supervisor = self._process.pid if self._process is not None and self._process.poll() is None else None
+        shepherd = next((p.pid for p in self.processes() if p.living and _shepherded(p)), None)
+        builder = child(shepherd)
+        init = child(builder)
+        return Victims(
+            supervisor=supervisor,
+            nursery=self.nursery(),
+            shepherd=shepherd,
+            builder=builder,
+            init=init,
+            script=child(init),
+        )
+
+    def is_quiet(self) -> bool:
+        """Whether everything is done: nothing waits, and nobody lives but a supervisor and its nursery."""
+        self.tend()
+        if durable.listing(self.layout.waiting) or self._process is None or self._process.poll() is not None:
+            return False
+        own = {self._process.pid, self.nursery()}
+        return not [p for p in self.processes() if p.living and p.pid not in own]
+
+    def settle(self) -> None:
+        """Wait until everything is done, whatever was killed before."""
+        self.until(self.is_quiet, "the site to be quiet")
+
+    # --- what there is to say -------------------------------------------------------------------------------------
+
+    def log(self) -> str:
+        """What supervisor, nursery and shepherds have said."""
+        names = (self.base / "supervisor.log", self.base / "run" / "nursery.log")
+        return "\n".join(f"--- {name.name}\n{name.read_text(errors='replace')}" for name in names if name.exists())
+
+    def describe(self) -> str:
+        """Everything there is to see, for a failure."""
+        store = sorted(_files(self.layout.root))
+        beside = sorted(_files(str(self.archive)))
+        alive = [f"{p.pid} {p.state} {_words(p.pid)}" for p in self.processes()]
+        parts = [("store", store), ("archive", beside), ("processes", alive), ("logs", [self.log()])]
+        return "\n".join(f"== {name}\n" + "\n".join(lines) for name, lines in parts)
+
+
+def tree(root: str | Path) -> dict[str, bytes]:
+    """Every file below `root` with its bytes; empty where there is no folder."""
+    found: dict[str, bytes] = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, root)] = file.read()
+    return found
+
+
+def _below_us() -> list[Process]:
+    return proctree.descendants(os.getpid(), proctree.scan())
+
+
+def _files(root: str) -> Iterable[str]:
+    for folder, _, names in os.walk(root):
+        yield from (os.path.relpath(os.path.join(folder, name), root) for name in names)
+
+
+def _words(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return "?"
+
+
+def _is_nursery(pid: int) -> bool:
+    return "supervisor.nursery" in _words(pid)
+
+
+def _shepherded(process: Process) -> bool:
+    """Whether this is a shepherd: it has the nursery's command line, for it was forked, and a session of its own.
+
+    The nursery leads a session too; a shepherd is told by its parent, or, when the nursery is gone, by its blocked
+    end: only a shepherd ignores SIGPIPE and SIGHUP and handles SIGUSR1.
+    """
+    if not _is_nursery(process.pid):
+        return False
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return False
+    caught = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt")), 0)
+    return bool(caught >> (signal.SIGUSR1 - 1) & 1)
