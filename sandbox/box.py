@@ -256,8 +256,8 @@ def _rlimits(limits: Limits) -> dict[str, int]:
     if limits.cpu is not None:
         values["cpu"] = int(limits.cpu) + 1 + _CPU_BACKSTOP
     if limits.processes is not None:
-        # Counted for the user on the whole host (getrlimit(2)), so what runs already is added.
-        values["nproc"] = limits.processes + rlimits.tasks_of_user(os.geteuid())
+        # Counted for the user on the whole host (getrlimit(2)), so what runs already is added, and builder and init.
+        values["nproc"] = limits.processes + rlimits.tasks_of_user(os.geteuid()) + 2
     return values
 
 

@@ -159,7 +159,8 @@ class _Init:
             self._wires.report,
             {
                 "empty": True,
-                "leftovers": 0 if commanded else len(killed),
+                # What lives on after a signal of ours was not left behind by the script.
+                "leftovers": 0 if commanded or self._told else len(killed),
                 "killed": len(killed),
                 "cpu": usage["cpu"],
                 "peak": self._peak,

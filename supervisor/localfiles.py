@@ -7,6 +7,7 @@ stays.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -98,9 +99,9 @@ class Destination:
 
     def _move(self, folders: list[str], files: list[str]) -> None:
         for folder in folders:
-            self._refuse_other(folder, stat.S_ISDIR, "is no folder; a folder of results belongs there")
+            self._refuse_other(folder, folder=True)
         for file in files:
-            self._refuse_other(file, lambda mode: not stat.S_ISDIR(mode), "is a folder; a result file belongs there")
+            self._refuse_other(file, folder=False)
         for folder in folders:
             os.makedirs(os.path.join(self.path, folder), mode=0o750, exist_ok=True)
         for file in files:
@@ -108,11 +109,14 @@ class Destination:
         for folder in {"", *folders}:
             archive.sync(os.path.join(self.path, folder))
 
-    def _refuse_other(self, relative: str, fits: object, why: str) -> None:
+    def _refuse_other(self, relative: str, *, folder: bool) -> None:
+        """Refuse a place where something of another kind stands; a link is never written through."""
         place = os.path.join(self.path, relative)
         try:
             mode = os.lstat(place).st_mode
         except FileNotFoundError:
             return
-        if callable(fits) and not fits(mode):
-            raise FileExistsError(17, why, place)
+        if folder and not stat.S_ISDIR(mode):
+            raise NotADirectoryError(errno.ENOTDIR, "no folder, but results belong into one of this name", place)
+        if not folder and stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "a folder, but a result file has this name", place)

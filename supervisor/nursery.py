@@ -9,6 +9,7 @@ with it.
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import fcntl
 import gc
@@ -38,8 +39,13 @@ _TURN = 5.0
 class Nursery:
     """Forks shepherds for the supervisors that connect."""
 
-    def __init__(self, folder: str, name: str, idle: float) -> None:
-        """Listen at `name` in `folder`; end after `idle` seconds without work (0: never)."""
+    def __init__(self, folder: str, name: str, idle: float, guard: int) -> None:
+        """Listen at `name` in `folder`; end after `idle` seconds without work (0: never).
+
+        `guard` is the descriptor whose lock says that we serve; no shepherd may keep it, or no other nursery could
+        follow us while one lives.
+        """
+        self._guard = guard
         self._listener = errandsocket.bind(folder, name)
         self._idle = idle
         self._links: dict[int, socket.socket] = {}
@@ -148,7 +154,7 @@ class Nursery:
         self._listener.close()
         for link in self._links.values():
             link.close()
-        for fd in (*others, self._wake_r, self._wake_w):
+        for fd in (*others, self._guard, self._wake_r, self._wake_w):
             os.close(fd)
         shepherd.main(plan, lock_fd)
 
@@ -186,12 +192,14 @@ def main() -> NoReturn:
     parser.add_argument("--ready-fd", type=int, default=-1)
     options = parser.parse_args()
     failpoints.enter_process("nursery")
+    for encoding in ("ascii", "utf-8", "utf-8-sig", "latin-1"):
+        codecs.lookup(encoding)  # loads its module: a living shepherd loads nothing, even when the package is replaced
     guard = os.open(os.path.join(options.run_dir, f"{options.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(0)  # another one of this version serves already
-    nursery = Nursery(options.run_dir, options.name, options.idle)
+    nursery = Nursery(options.run_dir, options.name, options.idle, guard)
     if options.ready_fd >= 0:
         os.write(options.ready_fd, b"ready")
         os.close(options.ready_fd)

@@ -37,6 +37,8 @@ class NurseryLink:
         self._name = f"nursery-{version}.sock"
         self._log_path = log_path
         self._link: socket.socket | None = None
+        #: The nursery we started last; kept so that it is reaped when it ends.
+        self._started: subprocess.Popen[bytes] | None = None
 
     def fork(self, plan: RunPlan, lock_fd: int, job_path: str, boot: str) -> Identity:
         """Have a shepherd forked for `plan`, with the lock's descriptor.
@@ -98,11 +100,13 @@ class NurseryLink:
 
     def _start(self) -> None:
         """Start a nursery, detached: it must outlive us. Under systemd its own unit has done so before."""
+        if self._started is not None:
+            self._started.poll()
         command = [sys.executable, "-m", "supervisor.nursery", "--run-dir", self._run_dir, "--name", self._name]
         ready_r, ready_w = os.pipe2(os.O_CLOEXEC)
         log = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
-            subprocess.Popen(
+            self._started = subprocess.Popen(
                 [*command, "--ready-fd", str(ready_w)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

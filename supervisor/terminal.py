@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, TextIO
 
 from sandbox.limits import format_duration, format_size
@@ -64,23 +65,23 @@ def curve(values: Sequence[float], top: float, width: int = 60) -> str:
 class LiveLine:
     """One line that is written over and over on a terminal, and now and then as a plain line anywhere else."""
 
-    def __init__(self, stream: TextIO, now: float) -> None:
-        """Write to `stream` from `now` (monotonic seconds) on."""
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream`, from now on."""
         self._stream = stream
         self._live = stream.isatty()
         self._pause = _LIVE if self._live else _PLAIN
-        self._due = now + self._pause
+        self._due = time.monotonic() + self._pause
         self._shown = False
 
-    def is_due(self, now: float) -> bool:
+    def is_due(self) -> bool:
         """Say whether it is time for another picture."""
-        return now >= self._due
+        return time.monotonic() >= self._due
 
-    def show(self, text: str, now: float) -> None:
+    def show(self, text: str) -> None:
         """Show `text` in place of what stood there before."""
         if not self._live:
             self._pause = min(2 * self._pause, _RARELY)
-        self._due = now + self._pause
+        self._due = time.monotonic() + self._pause
         if self._live:
             # Back to the first column, and away with what is longer than the new text (ECMA-48, EL).
             self._stream.write(f"\r  {text}\x1b[K")
@@ -95,5 +96,3 @@ class LiveLine:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
             self._shown = False
-
-

@@ -318,17 +318,18 @@ def test_three_hundred_deaf_processes_in_sessions_of_their_own_are_gone_soon(tmp
         assert took < 1.0 + 10.0
 
 
-def test_a_fork_bomb_is_outrun(tmp_path):
+def test_a_tree_that_never_stands_still_is_outrun(tmp_path):
+    """Sixty-four processes that each fork their successor and end: a moving target of constant size.
+
+    Not a bomb: no limit of this level holds the number of root's processes, and this test runs as root too.
+    """
     script = """
         import os
-        os.fork(); os.fork()
+        for _ in range(6): os.fork()
         print('up', flush=True)
-        born = 0
         while True:
             try:
-                if os.fork() == 0: born = 0
-                born += 1
-                if born > 40: os._exit(0)
+                if os.fork(): os._exit(0)
             except OSError: pass
     """
     with start(box(tmp_path, script, processes=400, grace=0.2)) as running:

@@ -73,6 +73,7 @@ argv = ["{python}", "-I", "-S"]
 data_roots = ["{base}/data"]
 result_roots = ["{base}/archive"]
 archive_directory = "{base}/archive/{{instrument}}/RB{{rb}}/autoreduced/{{run}}/"
+ceph_directory = "{base}/archive/ceph/{{instrument}}/RB{{rb}}/{{run}}/"
 excitation_directory = "{base}/archive/{{instrument}}/RB{{rb}}/"
 excitation_instruments = ["{merging}"]
 """
@@ -282,7 +283,7 @@ class FleetSite:
 
     def nursery(self) -> int | None:
         """The nursery that serves."""
-        return next((p.pid for p in self.processes() if p.living and _is_nursery(p.pid) and not _shepherded(p)), None)
+        return next((p.pid for p in self.processes() if p.living and _role(p) == "nursery"), None)
 
     def victims(self) -> Victims:
         """The processes of the run that is under way; builder and init stand in its tree, hidden but for their place."""
@@ -293,7 +294,7 @@ class FleetSite:
             return found[0][1] if of is not None and found else None
 
         supervisor = self._process.pid if self._process is not None and self._process.poll() is None else None
-        shepherd = next((p.pid for p in self.processes() if p.living and _shepherded(p)), None)
+        shepherd = next((p.pid for p in self.processes() if p.living and _role(p) == "shepherd"), None)
         builder = child(shepherd)
         init = child(builder)
         return Victims(
@@ -359,21 +360,22 @@ def _words(pid: int) -> str:
     return "?"
 
 
-def _is_nursery(pid: int) -> bool:
-    return "supervisor.nursery" in _words(pid)
+def _role(process: Process) -> str:
+    """Tell nursery, shepherd and the rest apart: all are forks with one command line, but each has signals of its own.
 
-
-def _shepherded(process: Process) -> bool:
-    """Whether this is a shepherd: it has the nursery's command line, for it was forked, and a session of its own.
-
-    The nursery leads a session too; a shepherd is told by its parent, or, when the nursery is gone, by its blocked
-    end: only a shepherd ignores SIGPIPE and SIGHUP and handles SIGUSR1.
+    The nursery handles SIGTERM and leaves SIGUSR1 alone, a shepherd handles both, builder and init ignore SIGUSR1.
     """
-    if not _is_nursery(process.pid):
-        return False
+    if "supervisor.nursery" not in _words(process.pid):
+        return ""
     try:
-        status = Path(f"/proc/{process.pid}/status").read_text()
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     except OSError:
-        return False
-    caught = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt")), 0)
-    return bool(caught >> (signal.SIGUSR1 - 1) & 1)
+        return ""
+    masks = {line[:6]: int(line.split()[1], 16) for line in lines if line.startswith(("SigCgt", "SigIgn"))}
+
+    def has(mask: str, number: signal.Signals) -> bool:
+        return bool(masks.get(mask, 0) >> (number - 1) & 1)
+
+    if has("SigCgt", signal.SIGUSR1):
+        return "shepherd"
+    return "nursery" if has("SigCgt", signal.SIGTERM) and not has("SigIgn", signal.SIGUSR1) else ""

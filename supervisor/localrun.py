@@ -1,0 +1,209 @@
+"""One run here and now: the production path without broker, store and lock, in one process that plays the shepherd.
+
+Preflight, box, copy-out and the rules of what is published are those of a shepherd (DESIGN §3, §5): only a completed
+run changes results, every other one adds its logs alone. What is missing is what only a fleet needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from sandbox import box
+from sandbox.box import Box
+from sandbox.copyout import OutputRejected
+from sandbox.outcome import Guards, Outcome, Usage, decode_status
+from sandbox.verdict import Verdict
+from supervisor.localfiles import Destination
+from supervisor.staging import trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sandbox.handoff import Mode
+    from sandbox.limits import Limits
+    from sandbox.running import Running
+    from supervisor.localvars import Variables
+
+#: Names of the two logs, without the RB that only a message knows: what the script printed, with how it ended; and its
+#: standard error, where Mantid logs.
+SCRIPT_LOG = "Script.out"
+ERROR_LOG = "Mantid.log"
+#: A run number stands at the end of the name, before the extensions: ENGINX00241391.nxs, PLP0016596.nx.hdf.
+_RUN = re.compile(r"([0-9]{1,18})(?:\.[A-Za-z][A-Za-z0-9]*)*$", re.ASCII)
+_INSTRUMENT = re.compile(r"([A-Za-z]+)[_-]?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalRun:
+    """What is to be run; paths are absolute."""
+
+    script: bytes
+    script_path: str
+    data: str
+    out: str
+    interpreter: tuple[str, ...]
+    limits: Limits
+    variables: Variables
+    mode: Mode = "module"
+    env: dict[str, str] = field(default_factory=dict)
+    #: Folder of the site's scratch space; "" makes a private temporary one.
+    spool: str = ""
+    #: Roots below which production would also file the folders that a script returns; here they are named only.
+    allowed_roots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataName:
+    """What the name of a data file says: instrument and run number as written, "" for what it does not say."""
+
+    instrument: str
+    run: str
+
+
+def name_of(data: str) -> DataName:
+    """Return what the name of the file at `data` says (pure)."""
+    name = os.path.basename(data)
+    run_at_end = _RUN.search(name)
+    if run_at_end is None:
+        return DataName("", "")
+    instrument = _INSTRUMENT.fullmatch(name[: run_at_end.start()])
+    return DataName(instrument[1].upper() if instrument else "", run_at_end[1])
+
+
+def run(order: LocalRun, on_tick: Callable[[Running], object]) -> Outcome:
+    """Run it, put what came out into place, and return the outcome with the folder of its logs.
+
+    Ctrl-C cancels the run; a second one skips the grace.
+
+    Args:
+        order: what is to be run.
+        on_tick: called at each turn while it runs.
+    """
+    try:
+        _read_a_byte(order.data)
+    except OSError as error:
+        return _unavailable(order, str(trouble("data file", order.data, error)))
+    try:
+        destination = Destination(order.out)
+    except OSError as error:
+        return _unavailable(order, str(trouble("result folder", order.out, error)))
+    ended: list[Outcome] = []
+
+    def collect(running: Running, outcome: Outcome) -> Outcome:
+        # The copy in the scratch is gone in a moment: tracebacks name the script where its author knows it.
+        copy = os.path.join(running.scratch, "script", os.path.basename(order.script_path))
+        told = replace(outcome, traceback=outcome.traceback.replace(copy, order.script_path))
+        ended.append(_file(destination, running, told))
+        return ended[0]
+
+    try:
+        with _spool(order.spool) as spool:
+            return box.run(_box(order, spool), on_tick=on_tick, collect=collect)
+    except BrokenPipeError:
+        raise  # nobody reads what `on_tick` says: the command ends, and the box with it
+    except OSError as error:
+        # The results are in place by then: what could not be removed of the scratch is a remark, no other end.
+        if not ended:
+            return _unavailable(order, str(trouble("scratch", order.spool or tempfile.gettempdir(), error)))
+        return _with_remark(ended[0], f"scratch could not be removed: {error}")
+    finally:
+        with contextlib.suppress(OSError):  # what stays of it is hidden, named after us, and in nobody's way
+            destination.close()
+
+
+def _read_a_byte(path: str) -> None:
+    with open(path, "rb") as file:
+        file.read(1)
+
+
+@contextlib.contextmanager
+def _spool(path: str) -> Iterator[str]:
+    """Give the site's scratch space, or a private one that is gone afterwards."""
+    if path:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        yield path
+        return
+    private = tempfile.mkdtemp(prefix="autoreduce-run-")
+    try:
+        yield private
+    finally:
+        # Boxes remove what is theirs; what is left after trouble with that stays for people to look at.
+        with contextlib.suppress(OSError):
+            os.rmdir(private)
+
+
+def _box(order: LocalRun, spool: str) -> Box:
+    named = name_of(order.data)
+    facts: dict[str, Any] = {"run_version": 0}
+    if named.run:
+        facts["run_number"] = named.run
+    if named.instrument:
+        facts["instrument"] = named.instrument
+    return Box(
+        interpreter=order.interpreter,
+        script=order.script,
+        script_name=os.path.basename(order.script_path),
+        mode=order.mode,
+        input_files=(order.data,),
+        # Programs of the SNS family glue file names to it.
+        output_slash=order.mode == "program",
+        reduce_vars=order.variables.values,
+        default_vars=order.variables.defaults,
+        facts=facts,
+        env=order.env,
+        spool=spool,
+        limits=order.limits,
+        allowed_roots=order.allowed_roots,
+    )
+
+
+def _file(destination: Destination, running: Running, outcome: Outcome) -> Outcome:
+    """Put the results of a completed run into place, or the logs of any other."""
+    if outcome.verdict is Verdict.completed and running.manifest is not None:
+        try:
+            outputs = destination.file_results(running.manifest, running.out_fd, _logs(outcome, running))
+            return replace(outcome, outputs=outputs, log_dir=destination.log_folder)
+        except OutputRejected as rejected:
+            outcome = _ended(outcome, Verdict.output_rejected, f"output rejected: {rejected}")
+        except OSError as error:
+            where = os.fsdecode(error.filename) if error.filename else destination.path
+            outcome = _ended(outcome, Verdict.unavailable, str(trouble("result folder", where, error)))
+    try:
+        destination.file_logs(_logs(outcome, running))
+    except OSError as error:
+        return _with_remark(replace(outcome, outputs=()), str(trouble("log folder", destination.log_folder, error)))
+    return replace(outcome, outputs=(), log_dir=destination.log_folder)
+
+
+def _logs(outcome: Outcome, running: Running) -> dict[str, bytes]:
+    """Return the two logs; as in production, the script's own ends with how it ended, where that was not well."""
+    script = running.logs.stdout.text()
+    if outcome.traceback:
+        script += b"\n" + outcome.traceback.encode("utf-8", "replace")
+    if outcome.verdict is not Verdict.completed:
+        script += b"\n" + outcome.sentence.encode("utf-8", "replace") + b"\n"
+    return {SCRIPT_LOG: script, ERROR_LOG: running.logs.stderr.text()}
+
+
+def _ended(outcome: Outcome, verdict: Verdict, sentence: str) -> Outcome:
+    return replace(outcome, verdict=verdict, sentence=sentence, outputs=())
+
+
+def _with_remark(outcome: Outcome, remark: str) -> Outcome:
+    return replace(outcome, message="; ".join(part for part in (outcome.message, remark) if part))
+
+
+def _unavailable(order: LocalRun, sentence: str) -> Outcome:
+    return Outcome(
+        verdict=Verdict.unavailable,
+        sentence=sentence,
+        exit=decode_status(None),
+        usage=Usage(),
+        limits=order.limits,
+        guards=Guards(),
+    )

@@ -1,0 +1,158 @@
+"""`start`, `stop`, `restart`: the supervisor in the background."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from typing import TYPE_CHECKING
+
+from supervisor import service, shown
+from supervisor.exitcodes import INTERNAL, OK
+from supervisor.verbs import opened
+
+if TYPE_CHECKING:
+    import argparse
+
+    from supervisor.settings import Settings
+
+#: Seconds that a start and a stop are waited for.
+_PATIENCE = 120.0
+#: In the run directory, where no log file is configured.
+_LOG = "supervisor.log"
+
+EPILOG = """\
+`start` returns when the supervisor takes messages, or with what keeps it from that. `stop` waits for its end; runs
+go on under their shepherds, and the next supervisor finds them again. `restart` reads the configuration first: one
+that is wrong stops nothing. Without service.log the log is supervisor.log in service.run_dir.
+
+Exit status: 0 done (stop: also where none runs); 70 it could not be done, or one runs already; 78 configuration.
+
+Examples:
+  autoreduce-supervisor start --config /etc/autoreduce/supervisor.toml
+  autoreduce-supervisor stop --config /etc/autoreduce/supervisor.toml
+  autoreduce-supervisor restart --config /etc/autoreduce/supervisor.toml
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of these verbs."""
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=_PATIENCE,
+        metavar="SECONDS",
+        help=f"how long to wait for a start or an end (default: {_PATIENCE:g})",
+    )
+    opened.arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Start, stop or restart the supervisor of this run directory."""
+    settings = opened.settings(args)
+    if isinstance(settings, int):
+        return settings
+    try:
+        if args.verb != "start":
+            status = stop(settings.service.run_dir, args.patience)
+            if status != OK or args.verb == "stop":
+                return status
+        return start(settings, args.patience)
+    except OSError as trouble:
+        shown.complain(f"cannot {args.verb}: {trouble}")
+        return INTERNAL
+
+
+def start(settings: Settings, patience_seconds: float) -> int:
+    """Start a supervisor in the background and say so, or what keeps it from serving."""
+    run_dir = settings.service.run_dir
+    who = service.serving(run_dir)
+    if who is not None:
+        shown.complain(f'a supervisor runs already with "{run_dir}" (pid {who.pid}); use restart for another one')
+        return INTERNAL
+    os.makedirs(run_dir, mode=0o750, exist_ok=True)
+    log_path = settings.service.log or os.path.join(run_dir, _LOG)
+    # Imported here: `stop` needs neither python-daemon nor what serving takes.
+    from supervisor import daemonize
+    from supervisor.verbs.serve import serve
+
+    said = daemonize.launch(lambda ready: serve(settings, ready), log_path, patience_seconds=patience_seconds)
+    if said.pid:
+        shown.say(f'started: pid {said.pid}, log "{log_path}"')
+        return OK
+    shown.complain(said.problem or f'cannot serve: the supervisor ended at once; "{log_path}" tells more')
+    return said.status or INTERNAL
+
+
+def stop(run_dir: str, patience_seconds: float) -> int:
+    """Stop the supervisor that serves with `run_dir`, wait for its end, and say so."""
+    unseen = service_unseen(run_dir)
+    if unseen:
+        shown.complain(unseen)
+        return INTERNAL
+    who = service.serving(run_dir)
+    if who is None:
+        shown.say(f'no supervisor runs with "{run_dir}"')
+        return OK
+    state = service.read_local(run_dir, service.STATE_FILE) or {}
+    try:
+        ended = _end(who.pid, run_dir, patience_seconds)
+    except PermissionError:
+        owner = os.stat(f"/proc/{who.pid}").st_uid
+        shown.complain(
+            f"cannot stop the supervisor (pid {who.pid}): it runs as uid {owner}; use `sudo -u #{owner}` with this command"
+        )
+        return INTERNAL
+    if not ended:
+        shown.complain(
+            f"the supervisor (pid {who.pid}) has not ended {patience_seconds:g} s after SIGTERM; its store may hang, "
+            "see status; runs go on in any case"
+        )
+        return INTERNAL
+    running = state.get("running")
+    count = len(running) if isinstance(running, list) else 0
+    runs = {0: "no run was under way", 1: "one run goes on under its shepherd"}
+    shown.say(f"stopped: pid {who.pid}; {runs.get(count, f'{count} runs go on under their shepherds')}")
+    return OK
+
+
+def service_unseen(run_dir: str) -> str:
+    """Return why it cannot be told whether a supervisor runs, "" where it can: "not there" differs from "not shown"."""
+    try:
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(run_dir, service.IDENTITY_FILE), "rb"):
+            return ""
+    except PermissionError:
+        owner = _owner(run_dir)
+        hint = f"; use `sudo -u #{owner}` with this command" if owner is not None else ""
+        return f'cannot look into "{run_dir}" as uid {os.geteuid()}{hint}'
+    return ""
+
+
+def _owner(path: str) -> int | None:
+    try:
+        return os.stat(path).st_uid
+    except OSError:
+        return None
+
+
+def _end(pid: int, run_dir: str, patience_seconds: float) -> bool:
+    """Send SIGTERM to exactly the supervisor that serves, and say whether it ended in time.
+
+    The pidfd is opened first and the identity read again: a pid that was used anew in between names another process.
+    """
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        still = service.serving(run_dir)
+        if still is None or still.pid != pid:
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)  # readable once the process has ended (pidfd_open(2))
+        return bool(poll.poll(max(0.0, patience_seconds) * 1000))
+    finally:
+        os.close(pidfd)

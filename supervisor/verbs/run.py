@@ -1,0 +1,249 @@
+"""`run`: one script on one data file, here and now, in the box that production uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+from sandbox.limits import KEYS, LimitError, format_duration, format_size
+from sandbox.sentence import plain
+from sandbox.verdict import Verdict, exit_class
+from supervisor import config, localvars, terminal
+from supervisor.exitcodes import CANCELLED, CONFIG, INTERNAL, LIMIT, NO_ISOLATION, USAGE
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from sandbox.limits import Limits
+    from sandbox.outcome import Outcome
+    from sandbox.running import Running
+    from supervisor.localrun import LocalRun
+    from supervisor.settings import Settings
+
+EPILOG = f"""\
+The script is run as production runs it: alone (modules beside it are not seen), with a private HOME and working folder,
+an empty standard input and an environment made from nothing. A reduce_vars.py beside SCRIPT gives its variables their
+defaults; --vars takes another one, or JSON as in a message: {{"standard_vars": {{...}}, "advanced_vars": {{...}}}}.
+The run number that SKIP_RUNS is compared with is read off the end of DATA's name.
+
+DIR holds the results as the script made them; what is there already and is not made again stays. The logs are
+DIR/reduction_log/Script.out (what it printed, and how it ended) and DIR/reduction_log/Mantid.log (its standard error).
+A run that does not complete changes nothing in DIR but these two.
+
+Without --python the interpreter of the configuration is taken, and without one there the Python of this command.
+Limits: {", ".join(KEYS)}.
+Isolation levels: none (the only one there is yet).
+
+Exit status: 0 completed or skipped; 1 the script failed; 2 usage; 3 a limit was reached; 4 cancelled (Ctrl-C);
+70 the box could not be built, or data or DIR could not be had; 77 the isolation asked for cannot be had;
+78 configuration.
+
+Examples:
+  autoreduce-supervisor run reduce.py ENGINX00241391.nxs --out results
+  autoreduce-supervisor run reduce.py data.nxs --out results --limit memory=4GiB --limit wall=30min --json run.json
+"""
+
+#: Characters of a memory curve, and result files that are named at the end.
+_WIDTH = 60
+_NAMED = 12
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of this verb."""
+    parser.add_argument("script", metavar="SCRIPT", help="the reduction script")
+    parser.add_argument("data", metavar="DATA", help="the data file")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the results, made if it is not there")
+    parser.add_argument("--vars", metavar="FILE", help="variables of the script: JSON, or a reduce_vars.py")
+    parser.add_argument(
+        "--limit", metavar="KEY=VALUE", action="append", default=[], help="a limit, such as memory=4GiB or wall=none"
+    )
+    parser.add_argument("--python", metavar="EXE", help="the Python that runs the script")
+    parser.add_argument(
+        "--mode", choices=("module", "program"), help="call main(data, DIR), or run it as python SCRIPT DATA DIR/"
+    )
+    parser.add_argument(
+        "--isolation", metavar="LEVEL", choices=("none", "contained", "hostile"), help="least isolation"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the outcome there")
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"the configuration (default: {config.DEFAULT_PATH} if it is there)"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the script, say what became of it, and return the exit status of its verdict."""
+    if args.isolation not in (None, "none"):
+        print(
+            f'isolation "{args.isolation}" cannot be had: this version knows the level "none" alone; '
+            "leave --isolation away if you trust the script",
+            file=sys.stderr,
+        )
+        return NO_ISOLATION
+    try:
+        settings = config.load(args.config)
+    except config.ConfigProblems as found:
+        print(found, file=sys.stderr)
+        return CONFIG
+    order = _order(args, settings)
+    if isinstance(order, str):
+        print(order, file=sys.stderr)
+        return USAGE
+    from supervisor import localrun
+
+    _introduce(order)
+    line = terminal.LiveLine(sys.stdout)
+    try:
+        outcome = localrun.run(order, _ticker(line, order.limits))
+    except KeyboardInterrupt:  # before the box was there, or after it was gone
+        line.clear()
+        print("cancelled")
+        return CANCELLED
+    line.clear()
+    _conclude(outcome, order)
+    if args.json:
+        try:
+            _write(args.json, json.dumps(outcome.to_json(), indent=2) + "\n")
+        except OSError as error:
+            print(f'cannot write "{args.json}": {(error.strerror or str(error)).lower()}', file=sys.stderr)
+            return INTERNAL
+    return exit_class(outcome.verdict)
+
+
+def _order(args: argparse.Namespace, settings: Settings) -> LocalRun | str:
+    """Return what is to be run, or what is wrong with the command line."""
+    from supervisor.localrun import LocalRun, name_of
+
+    data = os.path.abspath(args.data)
+    instrument = name_of(data).instrument
+    try:
+        with open(args.script, "rb") as file:
+            script = file.read()
+    except OSError as error:
+        return f'cannot read script "{args.script}": {(error.strerror or str(error)).lower()}'
+    try:
+        variables = localvars.read(args.vars, args.script)
+        limits = _limits(args.limit, settings.limits_for(instrument))
+    except (localvars.BadVars, LimitError) as wrong:
+        return str(wrong)
+    interpreter = _interpreter(args.python, settings, instrument)
+    if not interpreter:
+        return f'cannot find the interpreter "{args.python}"; name a Python that can be run'
+    if args.json and not os.access(os.path.dirname(os.path.abspath(args.json)), os.W_OK):
+        return f'cannot write "{args.json}": its folder is not there or not writable; name another'
+    mode = args.mode or settings.instrument_for(instrument).mode
+    return LocalRun(
+        script=script,
+        script_path=os.path.abspath(args.script),
+        data=data,
+        out=os.path.abspath(args.out),
+        interpreter=interpreter,
+        limits=limits,
+        variables=variables,
+        mode="module" if mode == "auto" else mode,
+        env=dict(settings.interpreter_for(instrument).env),
+        spool=_spool(settings),
+        allowed_roots=tuple(settings.paths.rules().local_result_roots()),
+    )
+
+
+def _limits(written: list[str], base: Limits) -> Limits:
+    pairs = dict(text.partition("=")[::2] for text in written)
+    lacking = [text for text in written if "=" not in text]
+    if lacking:
+        raise LimitError(f'limit "{lacking[0]}" has no value; write for example {lacking[0]}=none')
+    return base.replace_from({key.strip(): value for key, value in pairs.items()})
+
+
+def _interpreter(named: str | None, settings: Settings, instrument: str) -> tuple[str, ...]:
+    if named is not None:
+        found = shutil.which(named)
+        return (os.path.abspath(found),) if found else ()
+    own = settings.interpreter.instrument.get(instrument)
+    if "argv" in settings.interpreter.model_fields_set or (own is not None and own.argv is not None):
+        return tuple(settings.interpreter_for(instrument).argv)
+    # Nobody wrote one. On a desk the packages that scripts need are most likely where this command is.
+    return (sys.executable,)
+
+
+def _spool(settings: Settings) -> str:
+    """Return the site's scratch space where a configuration names one that this user can write."""
+    if "spool" not in settings.model_fields_set:
+        return ""
+    path = os.path.abspath(settings.spool.path)
+    return path if os.access(path, os.W_OK | os.X_OK) else ""
+
+
+def _introduce(order: LocalRun) -> None:
+    from supervisor import localrun
+
+    limits = order.limits
+    memory = "none" if limits.memory is None else format_size(limits.memory)
+    wall = "none" if limits.wall is None else format_duration(limits.wall)
+    print("isolation none: limits are kept and all is measured; the script can read and write what you can")
+    number = localrun.name_of(order.data).run
+    print(f"{plain(os.path.basename(order.script_path))} on {plain(order.data)}{f' (run {number})' if number else ''}")
+    print(f"limits memory {memory}, wall {wall}; interpreter {' '.join(order.interpreter)}")
+    if order.variables.defaults:
+        above = ", and those of --vars above them" if order.variables.values else ""
+        print(f"variables of {plain(order.variables.defaults)}{above}")
+    sys.stdout.flush()
+
+
+def _ticker(line: terminal.LiveLine, limits: Limits) -> Callable[[Running], None]:
+    def tick(running: Running) -> None:
+        if line.is_due():
+            ending = f"  ending it: {running.reason}" if running.reason else ""
+            line.show(terminal.progress_line(*running.progress(), limits.memory) + ending)
+
+    return tick
+
+
+def _conclude(outcome: Outcome, order: LocalRun) -> None:
+    """Say how it ended: the sentence, the script's own lines of the traceback, and where everything lies."""
+    print(outcome.sentence)
+    if outcome.traceback:
+        print("\n" + terminal.printable(outcome.traceback.rstrip()))
+    if exit_class(outcome.verdict) == LIMIT and len(outcome.usage.curve) > 1:
+        _draw(outcome)
+    for remark in (outcome.message, *(f"limit reached on the way: {key}" for key in outcome.ceilings_hit)):
+        if remark:
+            print(f"note: {plain(remark)}")
+    for folder in outcome.extra_dirs:
+        print(f"note: production would file the results below {plain(folder)} too")
+    print()
+    if outcome.log_dir:
+        print(f"logs     {plain(outcome.log_dir, 4096)}")
+    if outcome.verdict is not Verdict.completed:
+        print(f"results  none; nothing else in {plain(order.out, 4096)} was changed")
+        return
+    print(f"results  {plain(order.out, 4096)}")
+    for output in outcome.outputs[:_NAMED]:
+        print(f"         {plain(output.path, 200)}  {format_size(output.size)}")
+    if len(outcome.outputs) > _NAMED:
+        print(f"         and {len(outcome.outputs) - _NAMED} more")
+
+
+def _draw(outcome: Outcome) -> None:
+    """Draw the memory over time: for a limit, the way there tells more than the value."""
+    curve = outcome.usage.curve
+    top = outcome.limits.memory or max(point.rss for point in curve) or 1
+    picture = terminal.curve([point.rss for point in curve], top, _WIDTH)
+    print(f"\nmemory   {picture}  full block: {format_size(top)}; {format_duration(curve[-1].t)} in all")
+
+
+def _write(path: str, text: str) -> None:
+    """Write a file whole or not at all; a pipe or a device is written as it is."""
+    try:
+        direct = not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        direct = False
+    temporary = path if direct else f"{path}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+    if not direct:
+        os.replace(temporary, path)

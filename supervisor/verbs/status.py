@@ -1,0 +1,115 @@
+"""`status`: whether the supervisor of this host runs, and what it does; looks into the run directory only.
+
+The store is not touched: a store that hangs must not make the verb hang that says so.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from sandbox.limits import format_duration
+from supervisor import hosts, service, shown
+from supervisor.exitcodes import INTERNAL, NOT_RUNNING, OK
+from supervisor.verbs import opened
+from supervisor.verbs.daemon import service_unseen
+
+if TYPE_CHECKING:
+    import argparse
+
+    from supervisor.settings import Settings
+
+EPILOG = """\
+Exit status: 0 a supervisor runs here; 3 none does; 70 it cannot be told; 78 configuration.
+
+Example:
+  autoreduce-supervisor status --json --config /etc/autoreduce/supervisor.toml
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of this verb."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    opened.arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the status and return 0 or 3."""
+    settings = opened.settings(args)
+    if isinstance(settings, int):
+        return settings
+    unseen = service_unseen(settings.service.run_dir)
+    if unseen:
+        shown.complain(unseen)
+        return INTERNAL
+    status = read(settings)
+    if args.json:
+        shown.say(json.dumps(status))
+    else:
+        shown.say(*text(status, time.time()))
+    return OK if status["running"] else NOT_RUNNING
+
+
+def read(settings: Settings) -> dict[str, Any]:
+    """Return what the run directory says of the supervisor; without one that lives, its state says nothing."""
+    run_dir = settings.service.run_dir
+    who = service.serving(run_dir)
+    status: dict[str, Any] = {
+        "running": who is not None,
+        "host": settings.host.id or hosts.default_id(),
+        "run_dir": run_dir,
+        "store_path": settings.store.path,
+    }
+    if who is None:
+        return status
+    identity = service.read_local(run_dir, service.IDENTITY_FILE) or {}
+    state = service.read_local(run_dir, service.STATE_FILE) or {}
+    since = identity.get("time")
+    if not isinstance(since, float) or not _is_of(state, since):
+        state = {}  # left by an earlier supervisor; this one has not described itself yet
+    runs = state.get("running", [])
+    return status | {
+        "pid": who.pid,
+        "start": who.start,
+        "boot": identity.get("boot"),
+        "since": since,
+        "slots": state.get("slots"),
+        "runs": runs if isinstance(runs, list) else [],
+        "waiting": state.get("waiting"),
+        "max_waiting": settings.store.max_waiting,
+        "store": state.get("store", "not looked at yet"),
+        "broker": state.get("broker", "not looked at yet"),
+    }
+
+
+def _is_of(state: dict[str, object], since: float) -> bool:
+    written = state.get("time")
+    return isinstance(written, float) and written >= since
+
+
+def text(status: dict[str, Any], now: float) -> list[str]:
+    """Return the status as lines for people (pure)."""
+    if not status["running"]:
+        return [f'no supervisor runs on host {status["host"]} with "{status["run_dir"]}"']
+    since = status["since"]
+    begun = f", since {shown.moment(since, now)}" if isinstance(since, float) else ""
+    rows = [f"running: pid {status['pid']}, host {status['host']}{begun}"]
+    runs, slots = status["runs"], status["slots"]
+    rows.append(f"slots:   {len(runs)} of {slots} busy" if isinstance(slots, int) else "slots:   not described yet")
+    rows += [f"         {_run(run, now)}" for run in runs if isinstance(run, dict)]
+    waiting = status["waiting"]
+    if isinstance(waiting, int):
+        full = waiting >= status["max_waiting"]
+        note = "; store.max_waiting is reached, further messages stay with the broker" if full else ""
+        rows.append(f"waiting: {waiting} not finished with, those under way included{note}")
+    rows.append(f"store:   {shown.line(status['store'])} ({status['store_path']})")
+    rows.append(f"broker:  {shown.line(status['broker'])}")
+    return rows
+
+
+def _run(run: dict[str, Any], now: float) -> str:
+    since = run.get("since")
+    lasted = f" for {format_duration(max(0.0, now - since))}" if isinstance(since, int | float) else ""
+    words = f"{run.get('instrument')} run {run.get('run')}, RB {run.get('rb')}, job {run.get('job')}"
+    return f"{shown.line(words)}, epoch {run.get('epoch')}{lasted}"
