@@ -103,6 +103,17 @@ def _read_run(dirfd: int, path: str) -> Content:
         return nothing
 
 
+def read_record(folder: str) -> dict[str, Any] | None:
+    """Return the whole `.run` of one of our staging folders, by a fresh look; None where the folder is gone.
+
+    Raises:
+        CorruptRecord: it was not written by us.
+    """
+    path = os.path.join(folder, RUN_FILE)
+    data = durable.read(path)
+    return None if data is None else records.unpack(path, data)
+
+
 def _strings(record: dict[str, Any]) -> frozenset[str]:
     files = record.get("files", [])
     return frozenset(f for f in files if isinstance(f, str)) if isinstance(files, list) else frozenset()

@@ -81,6 +81,9 @@ class Claimer:
         self._layout = layout
         self._around = around
         self._watch = Watch()
+        #: When a repair was last begun for a take of a silent host, by the monotonic clock: it stays until that host
+        #: is back or fenced, and must not keep the RB busy.
+        self._looked_after: dict[tuple[str, int, int], float] = {}
 
     def claim(
         self, request: Request, *, tidy: bool = False, overtaken: Callable[[], bool] = lambda: False
@@ -136,6 +139,9 @@ class Claimer:
                 break
         taken = self.left_take(cells)
         if taken is not None and holder is not None:
+            for n, k in cells.takes():
+                if n == taken:
+                    self._looked_after[cells.place.root, n, k] = self._around.monotonic()
             return self._errand("repair", lock, taken, self._job_of(cells, taken, holder.job), cells)
         if tidy:
             return Left(why="nothing is left undone")
@@ -238,14 +244,29 @@ class Claimer:
         )
 
     def left_take(self, cells: RbCells) -> int | None:
-        """The epoch of a take whose maker is gone, on this host; such a take is work for a poll (DESIGN §5)."""
-        for (n, _k), take in cells.takes().items():
-            if take.host != self._around.host:
-                continue
-            identity = records.Identity(pid=take.pid, start=take.start, boot=take.boot)
-            if take.boot != self._around.boot or not self._around.is_alive(identity):
+        """The epoch of a take that is work for a poll: its maker is gone, or its host is silent (DESIGN §5, 5).
+
+        A take of a silent host is looked after once in each `takeover_after`, and stands until that host is back.
+        """
+        for (n, k), take in sorted(cells.takes().items(), key=lambda item: item[0]):
+            if take.host == self._around.host:
+                identity = records.Identity(pid=take.pid, start=take.start, boot=take.boot)
+                left = take.boot != self._around.boot or not self._around.is_alive(identity)
+            else:
+                left = self._is_silent(take.host) and self._is_due((cells.place.root, n, k))
+            if left:
                 return n
         return None
+
+    def _is_silent(self, host: str) -> bool:
+        beat = read_beat(self._layout, host)
+        seen = beat and (beat.boot, beat.counter)
+        unmoved = self._watch.unmoved(f"host {host}", seen, self._around.monotonic())
+        return unmoved >= self._around.takeover_after
+
+    def _is_due(self, take: tuple[str, int, int]) -> bool:
+        last = self._looked_after.get(take)
+        return last is None or self._around.monotonic() - last >= self._around.takeover_after
 
     def facts(self, request: Request, past: History, *, overtaken: bool) -> JobFacts:
         """Everything that decides whether the job may run now, by fresh looks."""

@@ -87,14 +87,15 @@ def link_new(path: str, data: bytes, kind: str) -> bool:
     """Make the write-once record `path`; return whether this call made it.
 
     A lost reply to `link` is settled by a fresh look: the same (st_dev, st_ino) as our temporary file means that we
-    won (DESIGN §4). False means that the record of another stands there.
+    won (DESIGN §4). So does a record of exactly these bytes, which say who made it and when: the call is a repetition
+    of one that failed after its link, at the fsync of the folder. False means that the record of another stands there.
     """
     dirfd = open_folder(os.path.dirname(path))
     temporary = _temporary_name()
     try:
         identity = _write(dirfd, temporary, data, kind)
         try:
-            won = _link(dirfd, temporary, path, identity, kind)
+            won = _link(dirfd, temporary, path, identity, kind) or read(path) == data
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=dirfd)

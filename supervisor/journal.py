@@ -144,7 +144,9 @@ def cancel_job(place: JobPlace, cancel: Cancel) -> bool:
 
 
 def cancel_run(layout: Layout, cancel: Cancel) -> list[str]:
-    """Cancel every undecided job that `cancel` means; where no job is seen at all, remember it.
+    """Cancel every undecided job that `cancel` means; where none is seen, remember it.
+
+    A job of the run that is decided already proves nothing: the one that is meant may not be journaled yet.
 
     Returns:
         The ids of the jobs that are cancelled now; empty when it is remembered or comes too late.
@@ -169,10 +171,10 @@ def _cancel_known(layout: Layout, cancel: Cancel) -> tuple[list[str], bool]:
     for component in durable.listing(layout.by_run(cancel.instrument, run_value(cancel.run))):
         place = layout.job_component(component)
         request = read_request(place)
-        if request is None or not means(cancel, request):
+        if request is None or not means(cancel, request) or durable.exists(place.final):
             continue
         seen = True
-        if not durable.exists(place.final) and cancel_job(place, cancel):
+        if cancel_job(place, cancel):
             cancelled.append(request.job)
     return cancelled, seen
 

@@ -50,6 +50,7 @@ class Loop:
         self._on_state = on_state
         self._events: queue.SimpleQueue[broker.Event | polled.Found] = queue.SimpleQueue()
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = select.poll()
         self._link: BrokerLink | None = None
         self._poller: Poller | None = None
         self._runs: dict[tuple[str, int], polled.ActiveRun] = {}
@@ -104,22 +105,17 @@ class Loop:
         """
         self._poller = poller
         self._link = link
-        poll = select.poll()
-        poll.register(self._wake_r, select.POLLIN)
+        self._poll.register(self._wake_r, select.POLLIN)
         while not self._stopping:
-            known = set(self._pidfds)
-            ready = {fd for fd, _ in poll.poll(int(self._wait() * 1000) + 1)}
+            ready = {fd for fd, _ in self._poll.poll(int(self._wait() * 1000) + 1)}
             with contextlib.suppress(BlockingIOError):
                 while os.read(self._wake_r, 4096):
                     continue
-            for fd in ready & known:
-                poll.unregister(fd)
+            for fd in ready & set(self._pidfds):
                 self._shepherd_gone(fd)
             while not self._events.empty():
                 self._take(self._events.get())
             self._reconcile()
-            for fd in set(self._pidfds) - known:
-                poll.register(fd, select.POLLIN)
         for fd in self._pidfds:
             os.close(fd)
 
@@ -298,6 +294,7 @@ class Loop:
             self._order(polled.Inspect(run=run))
             return
         self._pidfds[fd] = key
+        self._poll.register(fd, select.POLLIN)
         if run.errand == "run":
             log.info(
                 "Run %s of %s (RB %s) begins as job %s in epoch %d.", run.run, run.instrument, run.rb, run.job, run.n
@@ -305,6 +302,7 @@ class Loop:
 
     def _shepherd_gone(self, fd: int) -> None:
         key = self._pidfds.pop(fd)
+        self._poll.unregister(fd)  # before the close: the number may be another pidfd's in this very turn
         os.close(fd)
         if key in self._runs:
             self._order(polled.Inspect(run=self._runs[key]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from sandbox.linux import proctree
 from supervisor.ending import Ending
 from supervisor.promotion import Promotion, repair
 from supervisor.records import Promoted, Take, Target, build
@@ -39,37 +40,50 @@ def promote_until_done(cells: RbCells, plan: RunPlan, me: Identity, beat: Callab
     if not targets:
         cells.link_promoted(plan.n, Promoted(kind="done", time=time.time(), host=plan.host))
         return Ending.DONE
+    k = cells.link_take(plan.n, Take(host=plan.host, boot=me.boot, pid=me.pid, start=me.start))
+    promotion = Promotion(
+        cells=cells,
+        rb=plan.rb,
+        job=plan.job,
+        n=plan.n,
+        k=k,
+        targets=targets,
+        beat=beat,
+        host=plan.host,
+        now=time.time,
+    )
     began = time.monotonic()
     pause = _FIRST_PAUSE
     while True:
-        k = cells.link_take(plan.n, Take(host=plan.host, boot=me.boot, pid=me.pid, start=me.start))
-        promotion = Promotion(
-            cells=cells,
-            rb=plan.rb,
-            job=plan.job,
-            n=plan.n,
-            k=k,
-            targets=targets,
-            beat=beat,
-            host=plan.host,
-            now=time.time,
-        )
-        why = ""
-        ending = None
-        try:
-            ending = promotion.run()
-            if ending is Ending.REFUSED:
-                why = "the result folder belongs to another RB"
-        except OSError as error:
-            why = str(error)
+        ending, why = _try(promotion)
         if ending is Ending.REFUSED or (ending is None and time.monotonic() - began >= plan.give_up):
             ending = _give_up(promotion, why)
-        cells.remove_take(plan.n, k)
         if ending is not None:
-            return ending
+            break
         time.sleep(pause)  # the archive is away: nothing tells when it is back
         pause = min(_LONGEST_PAUSE, pause * 2)
-        beat()
+    _end_take(promotion, ending)
+    return ending
+
+
+def _try(promotion: Promotion) -> tuple[Ending | None, str]:
+    """One try under the one take of this promoter; None and why when the archive or the store cannot be used now."""
+    try:
+        promotion.beat()
+        ending = promotion.run()
+    except OSError as error:
+        return None, str(error)
+    return ending, "the result folder belongs to another RB" if ending is Ending.REFUSED else ""
+
+
+def _end_take(promotion: Promotion, ending: Ending) -> None:
+    """Look last and end the take; where that fails it stands, and is work for a poll of this host (DESIGN §5, 5)."""
+    try:
+        if ending is Ending.LEFT:  # what we moved aside late goes back: `promoted` exists, nobody else will look
+            repair(promotion.cells, promotion.rb, promotion.targets)
+        promotion.cells.remove_take(promotion.n, promotion.k)
+    except OSError:
+        return
 
 
 def _give_up(promotion: Promotion, why: str) -> Ending | None:
@@ -80,14 +94,18 @@ def _give_up(promotion: Promotion, why: str) -> Ending | None:
 
 
 def repair_takes(cells: RbCells, plan: RunPlan, me: Identity) -> None:
-    """End the takes of epoch n that promoters of this host left when they died: the newest aside goes in.
+    """Put in what the takes of epoch n left aside, and end those whose makers, of this host, are gone.
 
-    Only takes of our own host are removed, since only it can prove that their makers are gone (DESIGN §5, 5); the
-    caller has proven it.
+    A take of another host stays: its maker may only be frozen, and only its own host, or `fence`, can prove that it is
+    gone (DESIGN §5, 5).
     """
     outcome = cells.outcome(plan.n)
     if outcome is not None and outcome.kind == "committed":
         repair(cells, plan.rb, targets_of(outcome))
     for (n, k), take in cells.takes().items():
-        if n == plan.n and take.host == plan.host and (take.boot, take.pid, take.start) != (me.boot, me.pid, me.start):
+        if n == plan.n and take.host == plan.host and _is_gone(take, me):
             cells.remove_take(n, k)
+
+
+def _is_gone(take: Take, me: Identity) -> bool:
+    return take.boot != me.boot or not proctree.alive(proctree.Identity(take.pid, take.start))

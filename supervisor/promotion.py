@@ -50,35 +50,45 @@ class Promotion:
         """
         for target in self.targets:
             ending = self._place(target)
+            if ending is Ending.UNSEEN and os.path.basename(failed_name(target, self.n)) in self._beside(target):
+                return self.give_up("an earlier promoter gave up, and ended before it could say so")
             if ending is not Ending.DONE:
                 return ending
         self.cells.link_promoted(self.n, Promoted(kind="done", time=self.now(), host=self.host))
         for target in self.targets:
-            self._drop_asides(target)
+            if target.mode == "replace":
+                drop_older(self.cells, self.rb, target, asides_of(target, self._beside(target)))
         return Ending.DONE
 
     def give_up(self, why: str) -> Ending:
         """Put back what was moved aside, keep the result as `…failed`, and link `promoted` failed.
 
-        Only the promoter whose own staging name still exists may give up: else another one has it and may place it.
+        Only the promoter that has the staging under its own name may give up: else another one has it and may place
+        it. A staging that stands under its failed name already was given up by a promoter that died before the cell.
         """
-        mine = [target for target in self.targets if os.path.basename(self._mine(target)) in self._beside(target)]
-        if self.targets and not mine:
+        kept = [target for target in self.targets if self._keep(target)]
+        if self.targets and not kept:
             return Ending.LEFT
-        for target in mine:
-            if target.mode == "replace" and archive.look(target.path) is None:
-                aside = self._newest_aside(target, below=self.n)
-                if aside is not None:
-                    archive.rename(aside, target.path, "put-back")
-            archive.rename(self._mine(target), failed_name(target, self.n), "failed")
-            archive.sync(os.path.dirname(target.path))
         self.cells.link_promoted(self.n, Promoted(kind="failed", why=why, time=self.now(), host=self.host))
         return Ending.LEFT
+
+    def _keep(self, target: Target) -> bool:
+        """Bring the staging of a target to its failed name, what was moved aside first; False when it is not ours."""
+        failed = failed_name(target, self.n)
+        if not self._fence(target, look_aside=False) and os.path.basename(failed) not in self._beside(target):
+            return False
+        if target.mode == "replace" and not _is_taken(target.path):
+            aside = self._newest_aside(target, below=self.n)
+            if aside is not None:
+                archive.rename(aside, target.path, "put-back")
+        archive.rename(self._mine(target), failed, "failed")
+        archive.sync(os.path.dirname(target.path))
+        return os.path.basename(failed) in self._beside(target)
 
     def _place(self, target: Target) -> Ending:
         if target.mode == "replace":
             return self._replace(target)
-        return merging.merge(
+        ending = merging.merge(
             target,
             n=self.n,
             rb=self.rb,
@@ -87,6 +97,9 @@ class Promotion:
             beat=self.beat,
             ended=self._ended,
         )
+        if ending is Ending.DONE:
+            self._drop_emptied(target)
+        return ending
 
     def _ended(self) -> bool:
         return not self.after_failure and self.cells.promoted(self.n) is not None
@@ -97,19 +110,18 @@ class Promotion:
             there = archive.look(target.path)
             if there is not None and not there.is_of(self.rb):
                 return Ending.REFUSED
-            if there is not None and there.epoch >= self.n:
+            if self._is_in_place(there):
                 return Ending.DONE
             if self._ended():
                 return Ending.LEFT
             if not self._fence(target):
-                seen = archive.look(target.path)
-                if seen is not None and seen.rb == self.rb and seen.epoch >= self.n:
+                if self._is_in_place(archive.look(target.path)):
                     continue
                 return Ending.UNSEEN
             there = archive.look(target.path)  # again: an earlier promoter may have been faster than our fence
-            if there is not None and there.rb == self.rb and there.epoch >= self.n:
-                return Ending.DONE
             if there is not None:
+                if self._is_in_place(there) or not there.is_of(self.rb):
+                    continue
                 self.beat()
                 aside = self._free_aside(target)
                 moved = archive.rename(target.path, aside, "aside")
@@ -120,22 +132,24 @@ class Promotion:
                 archive.sync(os.path.dirname(target.path))
                 return Ending.DONE
 
+    def _is_in_place(self, content: archive.Content | None) -> bool:
+        """Say whether this is the result of this epoch, or a newer one of this RB."""
+        return content is not None and content.rb == self.rb and content.epoch >= self.n
+
     def _put_back_if_newer(self, target: Target, aside: str) -> bool:
-        """Look at once into what was moved aside; a result of this epoch or newer goes back, without a beat."""
+        """Look at once into what was moved aside; this epoch, a newer one or another RB's goes back, without a beat."""
         content = archive.look(aside)
-        if content is None or content.rb != self.rb or content.epoch < self.n:
+        if content is None or (content.is_of(self.rb) and content.epoch < self.n):
             return False
         while not archive.rename(aside, target.path, "put-back"):
             there = archive.look(target.path)
-            if archive.look(aside) is None or (
-                there is not None and there.rb == self.rb and there.epoch >= content.epoch
-            ):
+            if archive.look(aside) is None or (there is not None and not _may_give_way(there, content)):
                 break
             if there is not None:  # an older one came back in between: it goes aside too
                 archive.rename(target.path, self._free_aside(target), "aside")
         return True
 
-    def _fence(self, target: Target) -> bool:
+    def _fence(self, target: Target, *, look_aside: bool = True) -> bool:
         """Make the staging folder ours by its name; False when neither staging nor an aside of this epoch is seen."""
         mine = self._mine(target)
         folder = os.path.dirname(target.path)
@@ -144,7 +158,7 @@ class Promotion:
             if os.path.basename(mine) in beside:
                 return True
             source = self._older_staging(target, beside)
-            if source is None:
+            if source is None and look_aside:
                 source = next((a for a in asides_of(target, beside) if self._is_this(archive.look(a))), None)
             if source is None:
                 return False
@@ -153,15 +167,28 @@ class Promotion:
                 return True
 
     def _older_staging(self, target: Target, beside: list[str]) -> str | None:
+        """The staging of an earlier promoter, or of one that has ended its take and will rename nothing any more."""
         prefix = f"{os.path.basename(target.staging)}-{self.n}."
         folder = os.path.dirname(target.path)
         for name in beside:
             number = name.removeprefix(prefix)
-            if name.startswith(prefix) and number.isdigit() and int(number) < self.k:
+            if name.startswith(prefix) and number.isdigit() and self._gives_way(int(number)):
                 return os.path.join(folder, name)
             if self.after_failure and name == os.path.basename(failed_name(target, self.n)):
                 return os.path.join(folder, name)
         return None
+
+    def _gives_way(self, k: int) -> bool:
+        """Say whether the staging of promoter `k` may be made ours: our number is above every take that stood."""
+        return k < self.k or (self.n, k) not in self.cells.takes()
+
+    def _drop_emptied(self, target: Target) -> None:
+        """Delete the staging folders whose files were all moved, by us or by a promoter that died before it tidied."""
+        prefix = f"{os.path.basename(target.staging)}-{self.n}."
+        for name in self._beside(target):
+            number = name.removeprefix(prefix).removesuffix(merging.PLACES)
+            if name.startswith(prefix) and number.isdigit() and (int(number) == self.k or self._gives_way(int(number))):
+                archive.remove_tree(os.path.join(os.path.dirname(target.path), name))
 
     def _is_this(self, content: archive.Content | None) -> bool:
         return content is not None and (content.job, content.epoch, content.rb) == (self.job, self.n, self.rb)
@@ -173,25 +200,15 @@ class Promotion:
         return archive.listing(os.path.dirname(target.path))
 
     def _newest_aside(self, target: Target, below: int) -> str | None:
-        found = [(c.epoch, a) for a in asides_of(target, self._beside(target)) if (c := archive.look(a)) is not None]
-        return max(((e, a) for e, a in found if e < below), default=(0, None))[1]
+        found = [
+            (content.epoch, aside)
+            for aside in asides_of(target, self._beside(target))
+            if (content := archive.look(aside)) is not None and content.is_of(self.rb) and content.epoch < below
+        ]
+        return max(found)[1] if found else None
 
     def _free_aside(self, target: Target) -> str:
-        beside = self._beside(target)
-        stem = f"{aside_prefix(target)}{self.n}.{self.k}"
-        serial = 0
-        while os.path.basename(f"{stem}.{serial}") in beside:
-            serial += 1
-        return f"{stem}.{serial}"
-
-    def _drop_asides(self, target: Target) -> None:
-        """Delete our own asides: older than n, and what stands at the target is >= n and itself promoted."""
-        if target.mode != "replace":
-            return
-        own = f"{os.path.basename(aside_prefix(target))}{self.n}.{self.k}."
-        folder = os.path.dirname(target.path)
-        asides = [os.path.join(folder, name) for name in self._beside(target) if name.startswith(own)]
-        drop_older(self.cells, self.rb, target, asides)
+        return _free_name(f"{aside_prefix(target)}{self.n}.{self.k}", self._beside(target))
 
 
 def staging_name(target: Target, n: int, k: int) -> str:
@@ -217,6 +234,27 @@ def asides_of(target: Target, beside: list[str]) -> list[str]:
     return [
         os.path.join(folder, n) for n in beside if n.startswith(prefix) and n[len(prefix) :].replace(".", "").isdigit()
     ]
+
+
+def _free_name(stem: str, beside: list[str]) -> str:
+    """The first of `<stem>.0`, `<stem>.1` ... that is not among the names `beside` it."""
+    serial = 0
+    while os.path.basename(f"{stem}.{serial}") in beside:
+        serial += 1
+    return f"{stem}.{serial}"
+
+
+def _is_taken(path: str) -> bool:
+    """Say whether anything stands at `path`, a folder or not."""
+    try:
+        return archive.look(path) is not None
+    except NotADirectoryError:
+        return True
+
+
+def _may_give_way(there: archive.Content, better: archive.Content) -> bool:
+    """Say whether what stands at a target may be moved aside for `better`, which stood there a moment ago."""
+    return there.is_of(better.rb) and there.epoch < better.epoch
 
 
 def drop_older(cells: RbCells, rb: str, target: Target, asides: list[str]) -> None:
@@ -246,7 +284,8 @@ def repair(cells: RbCells, rb: str, targets: Sequence[Target]) -> None:
             if not found or (there is not None and (there.epoch >= max(found)[0] or not there.is_of(rb))):
                 break
             if there is not None:
-                archive.rename(target.path, f"{max(found)[1]}.9", "aside")
+                beside = archive.listing(os.path.dirname(target.path))
+                archive.rename(target.path, _free_name(max(found)[1], beside), "aside")
                 continue
             if archive.rename(max(found)[1], target.path, "put-back"):
                 archive.sync(os.path.dirname(target.path))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.box import Box, BoxError, Prepared, prepare
 from sandbox.limits import Limits
-from sandbox.linux import prctl, proctree
+from sandbox.linux import fork, prctl, proctree
 from sandbox.verdict import KillReason
 from supervisor import failpoints
 from supervisor.failpoints import effect
@@ -75,6 +75,7 @@ class Shepherd:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
+        fork.unblock_signals()  # the nursery forked us with every signal blocked: from here on each has its handler
 
     def _prepare(self) -> tuple[BoxIdentity | None, SetupFailure | None]:
         fields = dict(self._plan.box)

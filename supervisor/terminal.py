@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import TYPE_CHECKING, TextIO
 
@@ -19,7 +20,7 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def printable(text: str) -> str:
-    r"""Return a stranger's text so that it can stand on a terminal: lines and indentation stay, controls are escaped."""
+    r"""Return a stranger's text fit for a terminal: lines and indentation stay, controls are escaped."""
     lines = text.expandtabs().split("\n")
     return "\n".join("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in lines)
 
@@ -56,7 +57,7 @@ def curve(values: Sequence[float], top: float, width: int = 60) -> str:
         return ""
     width = min(width, len(values))
     edges = [round(n * len(values) / width) for n in range(width + 1)]
-    peaks = [max(values[first:end]) for first, end in zip(edges, edges[1:], strict=False)]
+    peaks = [max(values[first:end]) for first, end in itertools.pairwise(edges)]
     full = len(_BLOCKS) - 1
     # Something that is there shows as at least the lowest block.
     return "".join(_BLOCKS[min(full, max(int(peak > 0), round(peak / top * full)))] for peak in peaks)

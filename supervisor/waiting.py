@@ -1,7 +1,8 @@
 """The names in `waiting/`: order, instrument, RB and job of every job that is not finished with (pure).
 
 `<p><time><seq>.<instrument>.<rb>.<job>` (DESIGN §4): one digit of inverted priority, 15 of broker time in milliseconds,
-10 of the producer's sequence, so that a sorted listing is the order of every RB. Parts over 60 bytes are shortened.
+10 of the producer's sequence, so that a sorted listing is in the order of these; equals are in the order of their job
+ids, which `Entry` compares next. Parts over 60 bytes are shortened.
 """
 
 from __future__ import annotations

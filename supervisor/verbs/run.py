@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from sandbox.limits import KEYS, LimitError, format_duration, format_size
 from sandbox.sentence import plain
 from sandbox.verdict import Verdict, exit_class
-from supervisor import config, localvars, terminal
-from supervisor.exitcodes import CANCELLED, CONFIG, INTERNAL, LIMIT, NO_ISOLATION, USAGE
+from supervisor import config, localvars, shown, terminal
+from supervisor.exitcodes import CANCELLED, CONFIG, INTERNAL, NO_ISOLATION, USAGE
 
 if TYPE_CHECKING:
     import argparse
@@ -51,6 +51,7 @@ Examples:
 #: Characters of a memory curve, and result files that are named at the end.
 _WIDTH = 60
 _NAMED = 12
+_OF_MEMORY = frozenset({Verdict.memory_limit, Verdict.memory_limit_helper})
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,20 +79,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the script, say what became of it, and return the exit status of its verdict."""
     if args.isolation not in (None, "none"):
-        print(
+        shown.complain(
             f'isolation "{args.isolation}" cannot be had: this version knows the level "none" alone; '
-            "leave --isolation away if you trust the script",
-            file=sys.stderr,
+            "leave --isolation away if you trust the script"
         )
         return NO_ISOLATION
     try:
         settings = config.load(args.config)
     except config.ConfigProblems as found:
-        print(found, file=sys.stderr)
+        shown.complain(str(found))
         return CONFIG
     order = _order(args, settings)
     if isinstance(order, str):
-        print(order, file=sys.stderr)
+        shown.complain(order)
         return USAGE
     from supervisor import localrun
 
@@ -101,7 +101,7 @@ def main(args: argparse.Namespace) -> int:
         outcome = localrun.run(order, _ticker(line, order.limits))
     except KeyboardInterrupt:  # before the box was there, or after it was gone
         line.clear()
-        print("cancelled")
+        shown.say("cancelled")
         return CANCELLED
     line.clear()
     _conclude(outcome, order)
@@ -109,7 +109,7 @@ def main(args: argparse.Namespace) -> int:
         try:
             _write(args.json, json.dumps(outcome.to_json(), indent=2) + "\n")
         except OSError as error:
-            print(f'cannot write "{args.json}": {(error.strerror or str(error)).lower()}', file=sys.stderr)
+            shown.complain(f'cannot write "{args.json}": {(error.strerror or str(error)).lower()}')
             return INTERNAL
     return exit_class(outcome.verdict)
 
@@ -184,13 +184,15 @@ def _introduce(order: LocalRun) -> None:
     limits = order.limits
     memory = "none" if limits.memory is None else format_size(limits.memory)
     wall = "none" if limits.wall is None else format_duration(limits.wall)
-    print("isolation none: limits are kept and all is measured; the script can read and write what you can")
+    shown.say("isolation none: limits are kept and all is measured; the script can read and write what you can")
     number = localrun.name_of(order.data).run
-    print(f"{plain(os.path.basename(order.script_path))} on {plain(order.data)}{f' (run {number})' if number else ''}")
-    print(f"limits memory {memory}, wall {wall}; interpreter {' '.join(order.interpreter)}")
+    shown.say(
+        f"{plain(os.path.basename(order.script_path))} on {plain(order.data)}{f' (run {number})' if number else ''}"
+    )
+    shown.say(f"limits memory {memory}, wall {wall}; interpreter {' '.join(order.interpreter)}")
     if order.variables.defaults:
         above = ", and those of --vars above them" if order.variables.values else ""
-        print(f"variables of {plain(order.variables.defaults)}{above}")
+        shown.say(f"variables of {plain(order.variables.defaults)}{above}")
     sys.stdout.flush()
 
 
@@ -205,35 +207,35 @@ def _ticker(line: terminal.LiveLine, limits: Limits) -> Callable[[Running], None
 
 def _conclude(outcome: Outcome, order: LocalRun) -> None:
     """Say how it ended: the sentence, the script's own lines of the traceback, and where everything lies."""
-    print(outcome.sentence)
+    shown.say(outcome.sentence)
     if outcome.traceback:
-        print("\n" + terminal.printable(outcome.traceback.rstrip()))
-    if exit_class(outcome.verdict) == LIMIT and len(outcome.usage.curve) > 1:
+        shown.say("\n" + terminal.printable(outcome.traceback.rstrip()))
+    if outcome.verdict in _OF_MEMORY and len(outcome.usage.curve) > 1:
         _draw(outcome)
     for remark in (outcome.message, *(f"limit reached on the way: {key}" for key in outcome.ceilings_hit)):
         if remark:
-            print(f"note: {plain(remark)}")
+            shown.say(f"note: {plain(remark)}")
     for folder in outcome.extra_dirs:
-        print(f"note: production would file the results below {plain(folder)} too")
-    print()
+        shown.say(f"note: production would file the results below {plain(folder)} too")
+    shown.say("")
     if outcome.log_dir:
-        print(f"logs     {plain(outcome.log_dir, 4096)}")
+        shown.say(f"logs     {plain(outcome.log_dir, 4096)}")
     if outcome.verdict is not Verdict.completed:
-        print(f"results  none; nothing else in {plain(order.out, 4096)} was changed")
+        shown.say(f"results  none; nothing{' else' if outcome.log_dir else ''} in {plain(order.out, 4096)} was changed")
         return
-    print(f"results  {plain(order.out, 4096)}")
+    shown.say(f"results  {plain(order.out, 4096)}")
     for output in outcome.outputs[:_NAMED]:
-        print(f"         {plain(output.path, 200)}  {format_size(output.size)}")
+        shown.say(f"         {plain(output.path, 200)}  {format_size(output.size)}")
     if len(outcome.outputs) > _NAMED:
-        print(f"         and {len(outcome.outputs) - _NAMED} more")
+        shown.say(f"         and {len(outcome.outputs) - _NAMED} more")
 
 
 def _draw(outcome: Outcome) -> None:
-    """Draw the memory over time: for a limit, the way there tells more than the value."""
+    """Draw the memory over time: the way to its limit tells more than the value."""
     curve = outcome.usage.curve
     top = outcome.limits.memory or max(point.rss for point in curve) or 1
     picture = terminal.curve([point.rss for point in curve], top, _WIDTH)
-    print(f"\nmemory   {picture}  full block: {format_size(top)}; {format_duration(curve[-1].t)} in all")
+    shown.say(f"\nmemory   {picture}  full block: {format_size(top)}; {format_duration(curve[-1].t)} in all")
 
 
 def _write(path: str, text: str) -> None:

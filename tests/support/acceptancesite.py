@@ -354,10 +354,13 @@ class Site:
         assert started["supervisor"]["job_id"] == complete["supervisor"]["job_id"] == run.job
         return complete
 
-    def left(self) -> dict[str, int]:
-        """Return how many replies lie in each queue, empty ones left out."""
-        counts = {name: self.client.count(self.queue(name)) for name in ANSWERS}
-        return {name: count for name, count in counts.items() if count}
+    def left(self) -> dict[str, list[str]]:
+        """Return the event ids of the replies that lie in each queue, empty queues left out."""
+        found = {
+            name: [frame.headers.get("event-id", "") for frame in self.client.browse(self.queue(name))]
+            for name in ANSWERS
+        }
+        return {name: events for name, events in found.items() if events}
 
     # --- the store -------------------------------------------------------------------------------------------
 

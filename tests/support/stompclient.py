@@ -64,7 +64,7 @@ class StompClient:
         number = str(next(self._numbers))
         window = {"ack": "client-individual", "activemq.prefetchSize": "1"}
         self._confirmed("SUBSCRIBE", {"destination": destination(queue), "id": number} | window)
-        message = self._next("MESSAGE", timeout)
+        message = self._next("MESSAGE", timeout, subscription=number)
         if message is not None:
             self._confirmed("ACK", {"id": message.headers["ack"]})
         self._confirmed("UNSUBSCRIBE", {"id": number})
@@ -87,7 +87,7 @@ class StompClient:
         self.write("SUBSCRIBE", headers)
         found = []
         while True:
-            message = self._next("MESSAGE", self._timeout)
+            message = self._next("MESSAGE", self._timeout, subscription=number)
             assert message is not None, f"browsing {queue} did not end"
             if message.headers.get("browser") == "end":
                 return found
@@ -142,16 +142,25 @@ class StompClient:
         self._buffer = rest[end + 1 :]
         return Frame(command=lines[0], headers=headers, body=rest[:end])
 
-    def _next(self, command: str, timeout: float) -> Frame | None:
+    def _next(self, command: str, timeout: float, *, subscription: str | None = None) -> Frame | None:
+        """Return the next frame of this kind, and of this subscription.
+
+        A message of an earlier subscription may come after the receipt of its UNSUBSCRIBE; the broker has taken it
+        back and ignores its ACK.
+        """
+
+        def is_it(frame: Frame) -> bool:
+            return frame.command == command and subscription in (None, frame.headers.get("subscription"))
+
         for index, frame in enumerate(self._stray):
-            if frame.command == command:
+            if is_it(frame):
                 return self._stray.pop(index)
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             frame = self.read(left)
             if frame is None:
                 return None
-            if frame.command == command:
+            if is_it(frame):
                 return frame
             assert frame.command != "ERROR", f"the broker sent ERROR to the test client: {frame}"
             self._stray.append(frame)

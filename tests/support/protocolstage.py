@@ -1,0 +1,910 @@
+"""A stage for the store protocol: the real code on real folders, its processes played by threads that stand still.
+
+Supervisors and shepherds of several hosts are actors. Each stands at every fail-point (and, if wanted, at every look)
+until it is given a turn, so that a schedule is a list of choices and runs the same each time. Hosts freeze, thaw, are
+robbed of their locks, crash and reboot. After each step the invariants of the protocol are looked at from outside.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import threading
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from sandbox.copyout import inspect
+from sandbox.ending import not_built
+from sandbox.limits import Limits
+from sandbox.linux import proctree
+from sandbox.outcome import Guards, Usage, decode_status
+from sandbox.outcome import Outcome as BoxOutcome
+from sandbox.verdict import KillReason, Verdict
+from supervisor import archive, cells, claim, durable, failpoints, hosts, journal, order, promoting, rblock, records
+from supervisor import storehand as storehand_module
+from supervisor.claim import Claimed, Claimer, Surroundings
+from supervisor.layout import Layout
+from supervisor.promotion import asides_of, staging_name
+from supervisor.rblock import RbLock
+from supervisor.records import Epoch, Final, Identity, Outcome, Request, Target
+from supervisor.runplan import RunPlan
+from supervisor.scanning import Scanner
+from supervisor.storehand import BoxIdentity, StoreHand
+from supervisor.takeover import Ruling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+#: Longer than any step; only a defect of the stage itself reaches it.
+_PATIENCE = 60.0
+#: `takeover_after`, and what passes when time passes.
+_TAKEOVER = 180.0
+INSTRUMENT = "ENGINX"
+
+
+class Crash(BaseException):
+    """The process of this actor was killed where it stands."""
+
+
+class Violation(AssertionError):
+    """An invariant of the protocol does not hold."""
+
+
+class Actor:
+    """One process: a thread that goes on only when it is given a turn."""
+
+    def __init__(self, stage: Stage, name: str, host: Host, body: Callable[[], None]) -> None:
+        self.name = name
+        self.host = host
+        self.pid = stage.next_pid()
+        self.identity = Identity(pid=self.pid, start=1, boot=host.boot)
+        self.at = "start"
+        self.ended = False
+        self.doomed = False
+        #: Whether its renames at the archive fail from now on.
+        self.archive_fails = False
+        self.locks: list[RbLock] = []
+        #: The epoch whose box runs under this shepherd.
+        self.box: tuple[str, int] | None = None
+        self.error: BaseException | None = None
+        self._body = body
+        self._go = threading.Semaphore(0)
+        self._back = threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self._go.acquire()
+        try:
+            if not self.doomed:
+                self._body()
+        except Crash:
+            pass
+        except BaseException as error:
+            self.error = error
+        finally:
+            for lock in self.locks:
+                lock.close()
+            self.box = None
+            self.ended = True
+            self.at = ""
+            self._back.release()
+
+    def stand(self, label: str) -> None:
+        """Called in the actor's own thread: stand at `label` until there is a turn."""
+        if not self.doomed:
+            self.at = label
+            self._back.release()
+            self._go.acquire()
+        if self.doomed:
+            raise Crash
+
+    def turn(self) -> None:
+        """Let it go on to the next point."""
+        self._go.release()
+        if not self._back.acquire(timeout=_PATIENCE):
+            raise AssertionError(f"{self.name} does not come back from {self.at!r}")
+        if self.error is not None and not self.doomed:
+            raise AssertionError(f"{self.name} met a defect") from self.error
+
+    def is_me(self) -> bool:
+        return threading.current_thread() is self._thread
+
+
+class Host:
+    """One host of the fleet."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.boots = 1
+        #: `up`, `frozen` or `dead`.
+        self.state = "up"
+        self.counter = 0
+        self.supervisor: Actor | None = None
+        self.shepherds: list[Actor] = []
+
+    @property
+    def boot(self) -> str:
+        return f"{self.id}-boot-{self.boots}"
+
+    def actors(self) -> list[Actor]:
+        found = [self.supervisor] if self.supervisor is not None else []
+        return [actor for actor in found + self.shepherds if not actor.ended]
+
+
+class Stage:
+    """The store, the archive, the hosts, and the hand that gives the turns."""
+
+    def __init__(self, root: Path, patch: pytest.MonkeyPatch, *, host_names: str = "h0 h1", looks: bool = True) -> None:
+        self.root = root
+        self.patch = patch
+        self.layout = Layout(str(root / "store"))
+        self.archive = root / "archive"
+        self.archive.mkdir()
+        self.data = root / "data.nxs"
+        self.data.write_bytes(b"counts")
+        self.clock = 1000.0
+        self.wall = 1_700_000_000.0
+        self.give_up = 86400.0
+        self.extra_target = False
+        self.hosts = {name: Host(name) for name in host_names.split()}
+        self.actors: list[Actor] = []
+        self.schedule: list[str] = []
+        self.verdict = Verdict.completed
+        #: Jobs that were told to be cancelled before their epoch was linked.
+        self.cancelled_before: set[tuple[str, int]] = set()
+        self.started: list[tuple[str, int]] = []
+        self._pids = 1000
+        self._lost: set[int] = set()
+        self._outcomes: dict[tuple[str, int], bytes] = {}
+        self._newest: dict[str, int] = {}
+        self.checking = True
+        #: Invariants that a test knows not to hold in what it sets up.
+        self.tolerated: set[str] = set()
+        self.rbs: dict[str, str] = {}
+        journal.open_store(self.layout, create=True)
+        for host in self.hosts.values():
+            self._beat_host(host)
+        self._patch_effects(looks=looks)
+
+    # --- the seams --------------------------------------------------------------------------------------------
+
+    def _patch_effects(self, *, looks: bool) -> None:
+        patch = self.patch
+        failpoints.set_hook(self._hook)
+        patch.setattr(os, "fsync", lambda fd: None)
+        patch.setattr(os, "fdatasync", lambda fd: None)
+        pwrite, close, acquire, rename = os.pwrite, RbLock.close, claim.acquire, archive.rename
+
+        def pwrite_or_lost(fd: int, data: bytes, offset: int) -> int:
+            if fd in self._lost:
+                raise OSError(errno.EIO, "the lock is gone")
+            return pwrite(fd, data, offset)
+
+        def close_lock(lock: RbLock) -> None:
+            self._lost.discard(lock.fileno())
+            close(lock)
+
+        def acquire_for_actor(path: str) -> RbLock | None:
+            lock = acquire(path)
+            actor = self._me()
+            if lock is not None and actor is not None:
+                actor.locks.append(lock)
+            return lock
+
+        def rename_or_fail(source: str, target: str, what: str) -> bool:
+            actor = self._me()
+            if actor is not None and actor.archive_fails and what in ("aside", "in"):
+                failpoints.point(f"archive.rename {what} fails")
+                raise OSError(errno.EACCES, "the archive does not take it")
+            return rename(source, target, what)
+
+        patch.setattr(os, "pwrite", pwrite_or_lost)
+        patch.setattr(RbLock, "close", close_lock)
+        patch.setattr(claim, "acquire", acquire_for_actor)
+        patch.setattr(archive, "rename", rename_or_fail)
+        patch.setattr(proctree, "alive", lambda who: self._lives(who.pid))
+        patch.setattr(promoting, "time", SimpleNamespace(sleep=_pause, time=lambda: self.wall, monotonic=lambda: self.clock))
+        patch.setattr(storehand_module.answers, "started", lambda plan: {"started": plan.job})
+        patch.setattr(storehand_module.answers, "terminal", lambda plan, *rest: {"done": {"n": plan.n}, "failed": {}})
+        if looks:
+            for module, name in ((archive, "look"), (archive, "listing"), (durable, "exists"), (cells, "_read")):
+                patch.setattr(module, name, _with_point(getattr(module, name), f"look {name}"))
+
+    def _hook(self, label: str) -> None:
+        actor = self._me()
+        if actor is not None:
+            actor.stand(label)
+
+    def _me(self) -> Actor | None:
+        thread = threading.current_thread()
+        return next((actor for actor in self.actors if actor._thread is thread), None)
+
+    def _lives(self, pid: int) -> bool:
+        return any(actor.pid == pid and not actor.ended for actor in self.actors)
+
+    def next_pid(self) -> int:
+        self._pids += 1
+        return self._pids
+
+    def close(self) -> None:
+        """End every actor; for the end of a test."""
+        self.checking = False
+        for actor in self.actors:
+            self._kill(actor)
+        failpoints.set_hook(None)
+
+    # --- turns ------------------------------------------------------------------------------------------------
+
+    def step(self, actor: Actor) -> None:
+        """Give one turn and look at the invariants."""
+        assert not actor.ended, f"{actor.name} has ended"
+        assert actor.host.state == "up", f"{actor.host.id} is {actor.host.state}"
+        self.schedule.append(actor.name)
+        mutates = actor.at.endswith("before")
+        actor.turn()
+        if mutates and self.checking:
+            self.check()
+
+    def until(self, actor: Actor, label: str, *, limit: int = 4000) -> None:
+        """Give turns until the actor stands at `label`."""
+        for _ in range(limit):
+            if actor.at == label:
+                return
+            assert not actor.ended, f"{actor.name} ended before {label!r}"
+            self.step(actor)
+        raise AssertionError(f"{actor.name} does not reach {label!r}; it stands at {actor.at!r}")
+
+    def after(self, actor: Actor, label: str) -> None:
+        """Give turns until the actor has done the effect `label`."""
+        self.until(actor, f"{label} before")
+        self.until(actor, f"{label} after")
+
+    def finish(self, actor: Actor, *, limit: int = 6000) -> None:
+        """Give turns until the actor has ended."""
+        for _ in range(limit):
+            if actor.ended:
+                return
+            self.step(actor)
+        raise Violation(f"{actor.name} does not end; it stands at {actor.at!r}")
+
+    def poll(self, host: Host, *, limit: int = 6000) -> None:
+        """Let the supervisor of a host make one whole turn."""
+        actor = self.supervisor(host)
+        self.step(actor)
+        for _ in range(limit):
+            if actor.at == "idle":
+                return
+            self.step(actor)
+        raise Violation(f"{actor.name} does not come to the end of a turn")
+
+    # --- faults -----------------------------------------------------------------------------------------------
+
+    def crash(self, actor: Actor) -> None:
+        """Kill the process where it stands; its locks are free."""
+        self.schedule.append(f"crash {actor.name}")
+        self._kill(actor)
+        if self.checking:
+            self.check()
+
+    def _kill(self, actor: Actor) -> None:
+        if not actor.ended:
+            actor.doomed = True
+            actor.turn()
+            assert actor.ended, f"{actor.name} outlived its end"
+
+    def freeze(self, host: Host, *, lease_ends: bool = True) -> None:
+        """Stop every process of a host; its locks pass to whoever comes, and its descriptors answer EIO."""
+        self.schedule.append(f"freeze {host.id}")
+        host.state = "frozen"
+        if lease_ends:
+            self.lease_ends(host)
+
+    def lease_ends(self, host: Host) -> None:
+        for actor in host.actors():
+            for lock in actor.locks:
+                if lock.fileno() >= 0:
+                    fcntl.flock(lock.fileno(), fcntl.LOCK_UN)
+                    self._lost.add(lock.fileno())
+
+    def thaw(self, host: Host) -> None:
+        self.schedule.append(f"thaw {host.id}")
+        host.state = "up"
+
+    def die(self, host: Host) -> None:
+        """The machine is gone, with everything on it."""
+        self.schedule.append(f"die {host.id}")
+        for actor in host.actors():
+            self._kill(actor)
+        host.state = "dead"
+        host.supervisor = None
+        self.check()
+
+    def reboot(self, host: Host) -> None:
+        self.schedule.append(f"reboot {host.id}")
+        host.boots += 1
+        host.state = "up"
+
+    def pass_time(self) -> None:
+        """`takeover_after` passes: whoever lives has moved its counter meanwhile."""
+        self.clock += _TAKEOVER + 1
+        self.wall += _TAKEOVER + 1
+        for host in self.hosts.values():
+            if host.state == "up":
+                self._beat_host(host)
+
+    def _beat_host(self, host: Host) -> None:
+        host.counter += 1
+        hosts.write_beat(
+            self.layout,
+            hosts.HostBeat(
+                host=host.id, boot=host.boot, counter=host.counter, slots=1, running=0, version="1", level="none"
+            ),
+        )
+
+    # --- what actors do ---------------------------------------------------------------------------------------
+
+    def _spawn(self, name: str, host: Host, body: Callable[[Actor], None]) -> Actor:
+        ready = threading.Event()
+        holder: list[Actor] = []
+
+        def enter() -> None:
+            ready.wait(_PATIENCE)
+            body(holder[0])
+
+        actor = Actor(self, name, host, enter)
+        holder.append(actor)
+        self.actors.append(actor)
+        ready.set()
+        return actor
+
+    def supervisor(self, host: Host) -> Actor:
+        """The supervisor of a host, started if there is none."""
+        actor = host.supervisor
+        if actor is None or actor.ended:
+            claimer = Claimer(self.layout, self._surroundings(host))
+            scanner = Scanner(
+                self.layout,
+                enabled=lambda _: True,
+                max_attempts=3,
+                may_publish=lambda epoch: epoch.host == host.id or self.hosts[epoch.host].state != "up",
+                has_left_take=lambda rb_cells: claimer.left_take(rb_cells) is not None,
+                now=lambda: self.wall,
+            )
+            actor = self._spawn(f"sup:{host.id}", host, lambda me: self._supervise(host, claimer, scanner, me))
+            host.supervisor = actor
+        return actor
+
+    def _surroundings(self, host: Host) -> Surroundings:
+        return Surroundings(
+            host=host.id,
+            boot=host.boot,
+            takeover_after=_TAKEOVER,
+            max_attempts=3,
+            now=lambda: self.wall,
+            monotonic=lambda: self.clock,
+            is_alive=lambda who: who.boot == host.boot and self._lives(who.pid),
+            end_box=lambda run: True,
+            enabled=lambda _: True,
+            ending=_ending,
+        )
+
+    def _supervise(self, host: Host, claimer: Claimer, scanner: Scanner, me: Actor) -> None:
+        while True:
+            heads, finished, _ = scanner.scan()
+            journal.match_remembered(self.layout, self.wall)
+            for done in finished:
+                durable.touch(self.layout.job(done.job).published, "published")
+            running = {actor.box_rb for actor in host.shepherds if not actor.ended and hasattr(actor, "box_rb")}
+            chosen = order.choose(heads, free=1 - len(running), busy=running, served={}, now=self.wall)
+            for head in chosen[:1]:
+                place = journal.find_job(self.layout, head.entry.job)
+                request = journal.read_request(place) if place is not None else None
+                if request is None:
+                    continue
+                result = claimer.claim(
+                    request, tidy=head.tidy, overtaken=lambda head=head: _is_overtaken(scanner, head)
+                )
+                if isinstance(result, Claimed):
+                    self._fork(host, result, me, head.rb)
+            me.locks = [lock for lock in me.locks if lock.fileno() >= 0]
+            failpoints.point("idle")
+
+    def _fork(self, host: Host, claimed: Claimed, parent: Actor, rb_part: str) -> None:
+        lock = RbLock(os.dup(claimed.lock.fileno()))
+        if claimed.lock.fileno() in self._lost:
+            self._lost.add(lock.fileno())
+        actor = self._spawn(
+            f"shep:{host.id}:{claimed.errand}:{claimed.n}", host, lambda me: self._shepherd(claimed, lock, me)
+        )
+        actor.locks.append(lock)
+        actor.box_rb = rb_part  # type: ignore[attr-defined]
+        host.shepherds.append(actor)
+        claimed.lock.close()
+
+    def _shepherd(self, claimed: Claimed, lock: RbLock, me: Actor) -> None:
+        plan = self.plan(me.host, claimed.request, claimed.n, errand=claimed.errand, sweep=list(claimed.history.revoked))
+        hand = Hand(self, plan, lock, me)
+        try:
+            hand.run()
+        finally:
+            hand.close()
+        if hand.defect is not None:
+            raise hand.defect
+
+    def plan(self, host: Host, request: Request, n: int, *, errand: str, sweep: list[int] | None = None) -> RunPlan:
+        return RunPlan(
+            errand=errand,
+            store=self.layout.root,
+            rb=request.rb,
+            n=n,
+            job=request.job,
+            host=host.id,
+            boot=host.boot,
+            hostname=host.id,
+            code_version="1",
+            instrument=request.instrument,
+            run=request.run,
+            box={"input_files": [str(self.data)], "spool": str(self.root)},
+            target={"path": self.target_of(request.rb), "layout": "replace"},
+            log_names=["script.log", "framework.log"],
+            attempt_log_names=[f"script-{n}.log", f"framework-{n}.log"],
+            beat=0.0,
+            give_up=self.give_up,
+            retry={"by": "supervisor", "count": 0, "cap": 3, "first": 60.0, "longest": 600.0, "jitter": 0.0, "luck": 0.0},
+            sweep=sweep or [],
+        )
+
+    # --- what is there ----------------------------------------------------------------------------------------
+
+    def target_of(self, rb: str) -> str:
+        return self.rbs.get(rb) or str(self.archive / f"rb{rb}")
+
+    def add_job(self, job: str, *, rb: str = "1", old: bool = True) -> Request:
+        """Journal a job, by hand of nobody; its target holds an older good result."""
+        request = Request(
+            job=job,
+            body="{}",
+            digest="d",
+            headers={},
+            family="isis2016",
+            instrument=INSTRUMENT,
+            facility="ISIS",
+            rb=rb,
+            run=job,
+            run_raw=job,
+            version=0,
+            data=[str(self.data)],
+            priority=4,
+            time_ms=1000 + len(os.listdir(self.layout.waiting)),
+            sequence=0,
+        )
+        self.rbs.setdefault(rb, str(self.archive / f"rb{rb}"))
+        journal.journal(self.layout, request)
+        target = self.target_of(rb)
+        if old and not os.path.exists(target):
+            os.mkdir(target)
+            _write(os.path.join(target, "old.txt"), "old")
+        return request
+
+    def commit(self, request: Request, host: Host) -> int:
+        """Make the next epoch of the RB, committed with a complete staging, as a shepherd leaves it at its commit."""
+        rb_cells = cells.RbCells(self.layout.rb(request.rb))
+        rb_cells.make(request.rb)
+        n = rb_cells.last() + 1
+        rb_cells.link_epoch(n, Epoch(host=host.id, boot=host.boot, job=request.job, time=0.0))
+        path = self.target_of(request.rb)
+        prefix = os.path.join(os.path.dirname(path), f".autoreduce-{request.job}-0")
+        target = Target(path=path, staging=prefix, mode="replace", run=request.run)
+        record = {"rb": request.rb, "job": request.job, "epoch": n, "run": request.run}
+        folder = staging_name(target, n, 0)
+        archive.make_staging(folder, record)
+        fill_result(folder, request.rb, n)
+        outcome = Outcome(
+            kind="committed",
+            by="shepherd",
+            verdict="completed",
+            replies={"done": {"n": n}, "failed": {}},
+            targets=[records.target_record(target)],
+        )
+        rb_cells.link_outcome(n, outcome)
+        cells.link_final(self.layout.job(request.job), Final(rb=request.rb, n=n))
+        return n
+
+    def promoter(self, host: Host, request: Request, n: int, *, owns_lock: bool = True) -> Actor:
+        """A shepherd that has just committed epoch n and promotes it, still under the lock."""
+        plan = self.plan(host, request, n, errand="promote")
+        lock = claim.acquire(self.layout.rb(request.rb).lock) if owns_lock else None
+
+        def body(me: Actor) -> None:
+            beat = (lambda: lock.beat(n)) if lock is not None else (lambda: None)
+            rb_cells = cells.RbCells(self.layout.rb(request.rb))
+            try:
+                promoting.promote_until_done(rb_cells, plan, me.identity, beat)
+            except rblock.LostLock:
+                return
+
+        actor = self._spawn(f"promoter:{host.id}:{n}", host, body)
+        if lock is not None:
+            actor.locks.append(lock)
+        host.shepherds.append(actor)
+        return actor
+
+    def repairer(self, host: Host, request: Request, n: int) -> Actor:
+        """A shepherd with the errand to look after the takes of epoch n."""
+        plan = self.plan(host, request, n, errand="repair")
+        rb_cells = cells.RbCells(self.layout.rb(request.rb))
+        actor = self._spawn(
+            f"repair:{host.id}:{n}", host, lambda me: promoting.repair_takes(rb_cells, plan, me.identity)
+        )
+        host.shepherds.append(actor)
+        return actor
+
+    def content(self, path: str) -> tuple[int, bool] | None:
+        """(epoch, whole) of what stands at a path; epoch 0 is the older worker's result."""
+        try:
+            names = set(os.listdir(path))
+        except FileNotFoundError:
+            return None
+        if ".run" not in names:
+            return 0, names == {"old.txt"}
+        with open(os.path.join(path, ".run"), "rb") as file:
+            record = json.load(file)
+        n = int(record["epoch"])
+        whole = all(
+            name in names and _read_text(os.path.join(path, name)) == f"{record['rb']} {n}" for name in ("a.txt", "b.txt")
+        )
+        return n, whole
+
+    def cells_of(self, rb: str) -> list[dict[str, Any]]:
+        """Every epoch of an RB with its cells, read from outside."""
+        place = self.layout.rb(rb)
+        found = []
+        for name in sorted(_names(place.folder("epochs"))):
+            n = int(name)
+            found.append(
+                {
+                    "n": n,
+                    "epoch": _json(place.epoch(n)),
+                    "outcome": _json(place.outcome(n)),
+                    "promoted": _json(place.promoted(n)),
+                }
+            )
+        return found
+
+    def takes(self, rb: str) -> list[str]:
+        return sorted(_names(self.layout.rb(rb).folder("promoting")))
+
+    def beside(self, rb: str) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+        """(asides, stagings, failed) beside the target of an RB, each name with its epoch."""
+        path = self.target_of(rb)
+        folder = os.path.dirname(path)
+        asides, staging, failed = {}, {}, {}
+        all_names = os.listdir(folder)
+        for aside in asides_of(Target(path=path, staging="", mode="replace"), all_names):
+            content = self.content(aside)
+            if content is not None:
+                asides[os.path.basename(aside)] = content[0]
+        for name in all_names:
+            if name.startswith(".autoreduce-") and not name.startswith(".autoreduce-aside-"):
+                content = self.content(os.path.join(folder, name))
+                if content is not None and self._is_of(os.path.join(folder, name), rb):
+                    (failed if name.endswith(".failed") else staging)[name] = content[0]
+        return asides, staging, failed
+
+    @staticmethod
+    def _is_of(path: str, rb: str) -> bool:
+        record = _json(os.path.join(path, ".run"))
+        return record is not None and record["rb"] == rb
+
+    # --- the invariants ---------------------------------------------------------------------------------------
+
+    def violates(self, what: str, detail: str) -> None:
+        if what not in self.tolerated:
+            raise Violation(f"{what}: {detail}\n{self.describe()}")
+
+    def check(self) -> None:
+        """Look at everything that must hold at each moment."""
+        boxes = [actor.box[0] for actor in self.actors if actor.box is not None and actor.host.state == "up"]
+        if len(boxes) != len(set(boxes)):
+            self.violates("OVERLAP", f"{boxes}")
+        for rb in self.rbs:
+            self._check_cells(rb)
+            self._check_target(rb)
+
+    def _check_cells(self, rb: str) -> None:
+        known = self.cells_of(rb)
+        committed: set[str] = set()
+        for index, cell in enumerate(known):
+            n, outcome = cell["n"], cell["outcome"]
+            if n != index + 1:
+                self.violates("EPOCH-ORDER", f"epoch {n} at place {index + 1}")
+            if n < len(known) and outcome is None:
+                self.violates("EPOCH-UNDECIDED-BELOW", f"epoch {n}")
+            if outcome is None:
+                continue
+            raw = json.dumps(outcome, sort_keys=True).encode()
+            if self._outcomes.setdefault((rb, n), raw) != raw:
+                self.violates("OUTCOME-REPLACED", f"epoch {n}")
+            if outcome["kind"] != "committed":
+                continue
+            job = cell["epoch"]["job"]
+            if job in committed:
+                self.violates("TWO-COMMITS-OF-A-JOB", job)
+            committed.add(job)
+            if n < len(known) and cell["promoted"] is None:
+                self.violates("NEXT-EPOCH-BEFORE-PROMOTED", f"epoch {n}")
+            final = _json(self.layout.job(job).final)
+            if cell["promoted"] is not None and final is None:
+                self.violates("PROMOTED-WITHOUT-FINAL", job)
+            if final is not None and final["n"] != n:
+                self.violates("FINAL-NOT-COMMITTED", f"{job}: {final}")
+
+    def _check_target(self, rb: str) -> None:
+        path = self.target_of(rb)
+        shared = sum(1 for other in self.rbs if self.target_of(other) == path) > 1
+        there = self.content(path)
+        known = self.cells_of(rb)
+        done = [c["n"] for c in known if _is_completed(c) and (c["promoted"] or {}).get("kind") == "done"]
+        takes = self.takes(rb)
+        mine = there is not None and (there[0] == 0 or self._is_of(path, rb))
+        if there is not None:
+            if not there[1]:
+                self.violates("PARTIAL-AT-TARGET", str(there))
+            if mine and there[0] and not _is_completed(known[there[0] - 1]):
+                self.violates("UNCOMMITTED-AT-TARGET", str(there))
+        if not shared:
+            newest = self._newest.get(rb, -1)
+            epoch = there[0] if there is not None else -1
+            if epoch < newest and not takes:
+                self.violates("OLDER-OVERWRITES-NEWER", f"{there} where {newest} stood, and no take stands")
+            self._newest[rb] = max(newest, epoch)
+        asides, staging, failed = self.beside(rb)
+        have = {*asides.values(), *staging.values(), *failed.values(), there[0] if there is not None else -1}
+        if done and max(done) not in have and not shared:
+            self.violates("GOOD-COPY-LOST", f"epoch {max(done)}")
+        if not done and newest_ever(self._newest, rb) >= 0 and 0 not in have and not _places_first(known):
+            self.violates("GOOD-COPY-LOST", "the older worker's result")
+        for cell in known:
+            if _is_completed(cell) and cell["promoted"] is None and cell["n"] not in have:
+                self.violates("GOOD-COPY-LOST", f"the committed epoch {cell['n']}")
+            kind = (cell["promoted"] or {}).get("kind")
+            if kind == "done" and cell["n"] in staging.values():
+                self.violates("DONE-BUT-NOT-PLACED", f"epoch {cell['n']}")
+            if kind == "failed" and mine and there is not None and there[0] == cell["n"]:
+                self.violates("FAILED-BUT-PLACED", f"epoch {cell['n']}")
+
+    def box_starts(self, actor: Actor, plan: RunPlan) -> None:
+        """A box is let go: nothing may have been decided, and nothing told before the epoch forbids it."""
+        self.started.append((plan.rb, plan.n))
+        outcome = _json(self.layout.rb(plan.rb).outcome(plan.n))
+        if outcome is not None:
+            self.violates("START-AFTER-REVOKED", f"epoch {plan.n}: {outcome['kind']}")
+        if (plan.job, plan.n) in self.cancelled_before:
+            self.violates("START-AFTER-CANCEL", plan.job)
+        actor.box = (plan.rb, plan.n)
+
+    # --- liveness ---------------------------------------------------------------------------------------------
+
+    def settle(self, *, rounds: int = 40) -> None:
+        """Without thaw, reboot or fault everything comes to its end on the hosts that are up."""
+        for host in self.hosts.values():
+            if host.state != "up":
+                self.lease_ends(host)
+        for _ in range(rounds):
+            self.pass_time()
+            for host in self.hosts.values():
+                if host.state != "up":
+                    continue
+                for actor in host.shepherds:
+                    if not actor.ended:
+                        self.finish(actor)
+                self.poll(host)
+                for actor in host.shepherds:
+                    if not actor.ended:
+                        self.finish(actor)
+            trouble = self.unfinished()
+            if not trouble:
+                self.check()
+                return
+        raise Violation(f"STUCK: {trouble}\n{self.describe()}")
+
+    def unfinished(self) -> str:
+        """What is still to be done, or ""."""
+        silent = {host.id for host in self.hosts.values() if host.state != "up"}
+        standing = {
+            rb: {_json(os.path.join(self.layout.rb(rb).folder("promoting"), take))["host"] for take in self.takes(rb)}
+            for rb in self.rbs
+        }
+        left = [name for name in os.listdir(self.layout.waiting) if not standing.get(name.split(".")[2], set()) & silent]
+        if left:
+            return f"waiting: {left}"
+        for rb in self.rbs:
+            if standing[rb] - silent:
+                return f"takes of hosts that are up: {self.takes(rb)}"
+            if sum(1 for other in self.rbs if self.target_of(other) == self.target_of(rb)) > 1:
+                continue
+            done = [c["n"] for c in self.cells_of(rb) if _is_completed(c) and (c["promoted"] or {}).get("kind") == "done"]
+            there = self.content(self.target_of(rb))
+            want = max(done, default=0)
+            if there is None or there[0] != want:
+                return f"target of {rb} holds {there}, not {want}"
+            asides, staging, _ = self.beside(rb)
+            frozen = any(host.state == "frozen" for host in self.hosts.values())
+            if (asides or staging) and not frozen:
+                return f"left beside the target of {rb}: {asides} {staging}"
+        return ""
+
+    def describe(self) -> str:
+        """The schedule and the state, for people."""
+        lines = [f"schedule ({len(self.schedule)} steps): {_runs(self.schedule)}"]
+        lines += [f"{actor.name} ({actor.host.state}) stands at {actor.at!r}" for actor in self.actors if not actor.ended]
+        for rb in self.rbs:
+            for cell in self.cells_of(rb):
+                outcome = (cell["outcome"] or {}).get("kind")
+                promoted = (cell["promoted"] or {}).get("kind")
+                lines.append(f"rb {rb} epoch {cell['n']}: {cell['epoch']['job']} {outcome} promoted {promoted}")
+            lines.append(f"rb {rb} target {self.content(self.target_of(rb))} beside {self.beside(rb)} takes {self.takes(rb)}")
+        return "\n".join(lines)
+
+
+class Hand(StoreHand):
+    """The real store hand of a shepherd, with a box that takes no time."""
+
+    def __init__(self, stage: Stage, plan: RunPlan, lock: RbLock, me: Actor) -> None:
+        box = BoxIdentity(builder=me.identity, token=f"t{plan.n}", scratch="/nowhere")
+        super().__init__(plan, lock, me.identity, Limits(), box if plan.errand == "run" else None, None)
+        self._stage = stage
+        self._actor = me
+        self.defect: BaseException | None = None
+        self._box_turns = _BoxTurns(stage, plan, me)
+        self._orders = self._box_turns  # type: ignore[assignment]
+
+    def _say(self, word: str, fact: Any) -> None:
+        if word == "go":
+            self._stage.box_starts(self._actor, self._plan)
+        elif word == "stop":
+            self._box_turns.reason = fact
+        elif word == "defect" and not isinstance(fact, Crash):
+            self.defect = fact
+
+    def close(self) -> None:
+        os.close(self.wake_r)
+        os.close(self._wake_w)
+        self._box_turns.close()
+
+
+class _BoxTurns:
+    """What the main thread of a shepherd says: one turn for beat and cancel, then the box has ended."""
+
+    def __init__(self, stage: Stage, plan: RunPlan, me: Actor) -> None:
+        self._stage = stage
+        self._plan = plan
+        self._me = me
+        self._turns = 0
+        self.reason: KillReason | None = None
+        self.out_fd = -1
+        self.manifest = None
+        self.logs = SimpleNamespace(
+            stdout=SimpleNamespace(text=lambda: b"out"), stderr=SimpleNamespace(text=lambda: b"err")
+        )
+
+    def get(self, timeout: float = 0.0) -> tuple[str, Any]:
+        failpoints.point("box turn")
+        self._turns += 1
+        return ("look", None) if self._turns == 1 and self.reason is None else ("ended", self)
+
+    def outcome(self) -> BoxOutcome:
+        self._me.box = None
+        verdict: Verdict | None = self._stage.verdict
+        if self.reason is KillReason.cancelled:
+            verdict = Verdict.cancelled
+        elif self.reason is not None:
+            verdict = None
+        if verdict is Verdict.completed:
+            folder = self._stage.root / f"out-{self._plan.rb}-{self._plan.n}-{self._me.pid}"
+            folder.mkdir()
+            fill_result(str(folder), self._plan.rb, self._plan.n)
+            self.out_fd = durable.open_folder(str(folder))
+            self.manifest = inspect(self.out_fd, Limits())
+        return BoxOutcome(
+            verdict=verdict,
+            sentence=str(verdict),
+            exit=decode_status(0),
+            usage=Usage(),
+            limits=Limits(),
+            guards=Guards(),
+        )
+
+    def close(self) -> None:
+        if self.out_fd >= 0:
+            os.close(self.out_fd)
+
+
+def fill_result(folder: str, rb: str, n: int) -> None:
+    """Write the two files of a result, which say whose they are: a mixture shows."""
+    for name in ("a.txt", "b.txt"):
+        _write(os.path.join(folder, name), f"{rb} {n}")
+
+
+def newest_ever(newest: dict[str, int], rb: str) -> int:
+    """The newest epoch seen at the target of an RB."""
+    return newest.get(rb, -1)
+
+
+def _places_first(known: list[dict[str, Any]]) -> bool:
+    return any((cell["promoted"] or {}).get("kind") == "done" and _is_completed(cell) for cell in known)
+
+
+def _is_completed(cell: dict[str, Any]) -> bool:
+    outcome = cell["outcome"] or {}
+    return outcome.get("kind") == "committed" and outcome.get("verdict") == "completed"
+
+
+def _is_overtaken(scanner: Scanner, head: order.Head) -> bool:
+    if head.slotless:
+        return False
+    first = scanner.head_of(head.rb)
+    return first is None or first.job != head.job
+
+
+def _ending(request: Request, n: int, ruling: Ruling) -> Outcome:
+    verdict = "cancelled" if ruling is Ruling.CANCEL else "gave_up"
+    return Outcome(kind="committed", by="supervisor", verdict=verdict, replies={"done": {"n": n}, "failed": {}})
+
+
+def _pause(_seconds: float) -> None:
+    failpoints.point("pause")
+
+
+def _with_point(call: Callable[..., Any], label: str) -> Callable[..., Any]:
+    def stand_then_call(*args: Any, **kwargs: Any) -> Any:
+        failpoints.point(label)
+        return call(*args, **kwargs)
+
+    return stand_then_call
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(durable.TEMPORARY)]
+    except FileNotFoundError:
+        return []
+
+
+def _json(path: str) -> dict[str, Any] | None:
+    try:
+        with open(path, "rb") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _read_text(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read()
+
+
+def _runs(schedule: list[str]) -> str:
+    """The schedule with repetitions counted."""
+    told: list[str] = []
+    count = 0
+    for index, name in enumerate(schedule):
+        count += 1
+        if index + 1 == len(schedule) or schedule[index + 1] != name:
+            told.append(f"{name} x{count}" if count > 1 else name)
+            count = 0
+    return ", ".join(told)
+
+
+__all__ = ["INSTRUMENT", "Actor", "Crash", "Hand", "Host", "Stage", "Violation", "fill_result", "not_built"]
