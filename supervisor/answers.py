@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox.limits import format_duration
+from sandbox.logspool import LogSpool
 from sandbox.verdict import Verdict
 from supervisor import paths, replies
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from sandbox.outcome import Outcome, OutputFile
     from supervisor.runplan import RunPlan
 
-#: Bytes of a log that a reply looks at, at the most; `replies.max_bytes` shrinks it further.
+#: Bytes of a log that a reply looks at, half of them its head and half its tail; `replies.max_bytes` shrinks it further.
 _LOG = 4 * 1024 * 1024
 
 
@@ -78,7 +79,7 @@ def _report(plan: RunPlan, outcome: Outcome, logs: Mapping[str, bytes], target_p
     reported = [
         str(plan.target["reported"]) if path == home else paths.to_windows(path, _rules(plan)) for path in target_paths
     ]
-    log = logs.get("stdout", b"")[-_LOG:] + logs.get("stderr", b"")[-_LOG:]
+    log = _head_and_tail(logs.get("stdout", b"")) + _head_and_tail(logs.get("stderr", b""))
     if outcome.traceback:
         log += outcome.traceback.encode("utf-8", "replace")
     usage = outcome.usage.to_json()
@@ -94,6 +95,12 @@ def _report(plan: RunPlan, outcome: Outcome, logs: Mapping[str, bytes], target_p
         isolation=outcome.guards.to_json(),
         provenance=plan.replies.get("provenance", {}),
     )
+
+
+def _head_and_tail(log: bytes) -> bytes:
+    spool = LogSpool(_LOG)
+    spool.feed(log)
+    return spool.text()
 
 
 def admin_log(plan: RunPlan, outcome: Outcome) -> str:

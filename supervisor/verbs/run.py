@@ -184,7 +184,7 @@ def _introduce(order: LocalRun) -> None:
     limits = order.limits
     memory = "none" if limits.memory is None else format_size(limits.memory)
     wall = "none" if limits.wall is None else format_duration(limits.wall)
-    shown.say("isolation none: limits are kept and all is measured; the script can read and write what you can")
+    shown.say(terminal.ISOLATION_NONE)
     number = localrun.name_of(order.data).run
     shown.say(
         f"{plain(os.path.basename(order.script_path))} on {plain(order.data)}{f' (run {number})' if number else ''}"
