@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sandbox.outcome import Outcome, OutputFile
     from supervisor.runplan import RunPlan
 
-#: Bytes of a log that a reply looks at, half of them its head and half its tail; `replies.max_bytes` shrinks it further.
+#: Bytes of a log that a reply looks at, half head and half tail; `replies.max_bytes` shrinks it further.
 _LOG = 4 * 1024 * 1024
 
 

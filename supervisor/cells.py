@@ -51,6 +51,15 @@ class RbCells:
         """How the promotion of epoch `n` ended; None while it did not."""
         return _read(Promoted, self.place.promoted(n))
 
+    def later(self, n: int) -> Promoted | None:
+        """The note that a given-up promotion of epoch `n` was done by `promote` later; None where it was not."""
+        return _read(Promoted, self.place.later(n))
+
+    def stands(self, n: int) -> bool:
+        """Say whether the result of epoch `n` was put into place, at once or by `promote` later."""
+        promoted = self.promoted(n)
+        return promoted is not None and (promoted.kind == "done" or self.later(n) is not None)
+
     def takes(self) -> dict[tuple[int, int], Take]:
         """Every standing take by (n, k)."""
         found: dict[tuple[int, int], Take] = {}
@@ -74,6 +83,10 @@ class RbCells:
     def link_promoted(self, n: int, promoted: Promoted) -> bool:
         """End the promotion of epoch `n`; False when it has ended already."""
         return durable.link_new(self.place.promoted(n), records.to_record(promoted), f"promoted-{promoted.kind}")
+
+    def link_later(self, n: int, promoted: Promoted) -> bool:
+        """Note that the given-up promotion of epoch `n` is done; False when that has been noted already."""
+        return durable.link_new(self.place.later(n), records.to_record(promoted), "promoted-later")
 
     def link_take(self, n: int, take: Take) -> int:
         """Take the promotion of epoch `n` with the number above every standing take; return that number.

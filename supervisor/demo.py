@@ -24,7 +24,7 @@ PATIENCE = 180.0
 _LOOK = 0.1
 #: Seconds between two plain lines about one run.
 _PLAIN = 1.0
-_BAR = 20
+_BAR = 12
 #: Pictures that a reduction may make.
 _PLOTS = (".png", ".svg", ".pdf")
 
@@ -59,11 +59,12 @@ class PlainBoard:
             elif now.phase == "running" and now.rss and elapsed - self._told.get(run, 0.0) >= _PLAIN:
                 self._told[run] = elapsed
                 limits = self._limits[run]
-                self._say(run, elapsed, f"{bar(now.rss, limits.memory)} {memory(now, limits)}   {wall(now, limits)}")
+                self._say(run, elapsed, f"{memory(now, limits)}   {wall(now, limits)}")
 
     @staticmethod
     def _say(run: DemoRun, elapsed: float, text: str) -> None:
         shown.say(drawable(f"  {elapsed:5.1f} s  {run.name:<12} {text}"))
+        sys.stdout.flush()  # somebody may watch through a pipe
 
 
 def bar(used: float, limit: float | None, width: int = _BAR) -> str:
@@ -74,12 +75,13 @@ def bar(used: float, limit: float | None, width: int = _BAR) -> str:
 
 def memory(now: Seen, limits: Limits) -> str:
     """Return the memory of a run beside its limit."""
-    return f"memory {of_limit(now.rss, limits.memory):>16}"
+    return f"memory {bar(now.rss, limits.memory)} {of_limit(now.rss, limits.memory):>14}"
 
 
 def wall(now: Seen, limits: Limits) -> str:
     """Return the time of a run beside its limit."""
-    return f"time {now.t:4.1f} of {format_duration(limits.wall) if limits.wall else 'any'}"
+    bound = "" if limits.wall is None else f" of {format_duration(limits.wall)}"
+    return f"time {bar(now.t, limits.wall)} {now.t:4.1f}{bound}"
 
 
 def follow(site: DemoSite, board: Board) -> dict[DemoRun, Seen]:

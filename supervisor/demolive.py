@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from supervisor.demo import bar, memory, wall
+from supervisor.demo import memory, wall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +42,13 @@ class LiveBoard:
             phase = Text(now.phase, _STYLES[now.phase])
             if now.phase == "running":
                 near = limits.memory is not None and now.rss > 0.8 * limits.memory
-                drawn = Text(bar(now.rss, limits.memory), "red" if near else "cyan")
-                table.add_row(run.name, phase, drawn, memory(now, limits), wall(now, limits))
+                table.add_row(
+                    run.name, phase, Text(memory(now, limits), "red" if near else ""), Text(wall(now, limits))
+                )
             elif now.outcome is not None:
                 verdict = Text(str(now.outcome.verdict), "green" if now.outcome.verdict == "completed" else "yellow")
-                table.add_row(run.name, phase, verdict, "", "")
+                table.add_row(run.name, phase, verdict, "")
             else:
-                table.add_row(run.name, phase, "", "", "")
-        table.add_row(f"{elapsed:.1f} s", "", "", "", "", style="dim")
+                table.add_row(run.name, phase, "", "")
+        table.add_row(f"{elapsed:.1f} s", "", "", "", style="dim")
         self._live.update(table, refresh=True)

@@ -153,7 +153,7 @@ class DemoSite:
             },
             "interpreter": {"argv": [sys.executable]},
             "limits": {
-                "memory": "1 GiB",
+                "memory": "800 MiB",
                 "wall": "60 s",
                 "grace": "1 s",
                 "instrument": {"GREEDY": {"memory": "300 MiB"}, "PATIENT": {"wall": "5 s"}},
@@ -172,9 +172,8 @@ class DemoSite:
         """
         lacking = [name for name in NEEDED if importlib.util.find_spec(name) is None]
         if lacking:
-            raise DemoTrouble(
-                f"the demo needs {', '.join(lacking)}; install with: {sys.executable} -m pip install {' '.join(lacking)}"
-            )
+            remedy = f"install with: {sys.executable} -m pip install {' '.join(lacking)}"
+            raise DemoTrouble(f"the demo needs {', '.join(lacking)}; {remedy}")
         examples = examples_folder()
         simulate = _load(examples, "simulate")
         variables = _load(examples, "reduce_vars")

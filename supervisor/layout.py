@@ -44,6 +44,10 @@ class RbPlace:
         """The cell that ends the promotion of epoch `n`."""
         return os.path.join(self.root, "promoted", f"{n:0{_EPOCH_DIGITS}d}")
 
+    def later(self, n: int) -> str:
+        """The note beside a failed promotion of epoch `n`: `promote` has put its result into place since."""
+        return os.path.join(self.root, "promoted", f"{n:0{_EPOCH_DIGITS}d}.later")
+
     def take(self, n: int, k: int) -> str:
         """Promoter number `k` of epoch `n`."""
         return os.path.join(self.root, "promoting", f"{n:0{_EPOCH_DIGITS}d}.{k}")

@@ -178,6 +178,9 @@ class Loop:
                     self._scan_soon()
             case polled.Inspected():
                 self._inspected(event)
+            case polled.Damaged():
+                log.error("A record of the store is damaged: %s.", event.why)
+                self._scanning = False
             case polled.StoreTrouble():
                 if event.why != self._store_trouble:
                     log.error("The store cannot be used: %s. Messages stay with the broker until it can.", event.why)

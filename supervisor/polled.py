@@ -165,6 +165,13 @@ class Inspected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged:
+    """A record of the store cannot be read; what it belongs to stands still until an operator has looked at it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTrouble:
     """The store cannot be used now."""
 
@@ -192,6 +199,7 @@ Found = (
     | Decided
     | NotClaimed
     | Inspected
+    | Damaged
     | StoreTrouble
     | StoreWell
     | Defect

@@ -29,6 +29,7 @@ from supervisor.polled import (
     ActiveRun,
     Claim,
     Command,
+    Damaged,
     Decided,
     Defect,
     Describe,
@@ -70,6 +71,7 @@ _ACTIVE = 0.25
 _IDLE = 2.0
 #: Seconds before an RB whose lock was not won is tried again, and before a store in trouble is.
 _COOL = 1.0
+_DAMAGED = 60.0
 _BUSY = 0.5
 
 
@@ -106,6 +108,7 @@ class Poller(threading.Thread):
         self._hand_overs: list[_HandOver] = []
         self._active: dict[tuple[str, int], ActiveRun] = {}
         self._told_started: set[str] = set()
+        self._told_damage: set[str] = set()
         self._described = Describe(slots=settings.host.slot_count(1), running=0, state="starting")
         self._counter = 0
         self._next_beat = 0.0
@@ -202,6 +205,12 @@ class Poller(threading.Thread):
             elif isinstance(command, Claim):
                 self._tell(NotClaimed(rb_part=command.head.rb, why=str(error), cool_down=_COOL))
             return
+        except (records.CorruptRecord, request.BadRequest) as damage:
+            # A record that cannot be read stops its RB, not the fleet; an operator has to look at it.
+            self._tell(Damaged(why=str(damage)))
+            if isinstance(command, Claim):
+                self._tell(NotClaimed(rb_part=command.head.rb, why=str(damage), cool_down=_DAMAGED))
+            return
         if self._trouble and not self._postponed:
             self._trouble = False
             self._tell(StoreWell())
@@ -217,6 +226,9 @@ class Poller(threading.Thread):
             case Scan():
                 heads, finished, count = self._scanner.scan()
                 self._tell(Scanned(heads=tuple(heads), finished=tuple(finished), waiting=count))
+                for damage in set(self._scanner.damage.values()) - self._told_damage:
+                    self._told_damage.add(damage)
+                    self._tell(Damaged(why=damage))
                 journal.match_remembered(self._layout, time.time())
             case Claim():
                 self._claim(command.head)

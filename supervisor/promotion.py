@@ -54,7 +54,9 @@ class Promotion:
                 return self.give_up("an earlier promoter gave up, and ended before it could say so")
             if ending is not Ending.DONE:
                 return ending
-        self.cells.link_promoted(self.n, Promoted(kind="done", time=self.now(), host=self.host))
+        done = Promoted(kind="done", time=self.now(), host=self.host)
+        if not self.cells.link_promoted(self.n, done) and self.after_failure:
+            self.cells.link_later(self.n, done)
         for target in self.targets:
             if target.mode == "replace":
                 drop_older(self.cells, self.rb, target, asides_of(target, self._beside(target)))
@@ -264,8 +266,7 @@ def drop_older(cells: RbCells, rb: str, target: Target, asides: list[str]) -> No
         content = archive.look(aside)
         if there is None or content is None or there.rb != rb or content.epoch >= there.epoch or not content.is_of(rb):
             continue
-        promoted = cells.promoted(there.epoch)
-        if promoted is not None and promoted.kind == "done":
+        if cells.stands(there.epoch):
             archive.remove_tree(aside)
 
 

@@ -14,6 +14,15 @@ T = TypeVar("T")
 
 #: The version of every record written.
 VERSION = 1
+#: Kinds of a field by what its annotation begins with; a field that may hold anything is not among them.
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "dict": dict,
+    "list": list,
+}
 
 
 class CorruptRecord(Exception):
@@ -221,13 +230,22 @@ def from_record(kind: type[T], path: str, data: bytes) -> T:
 
 
 def build(kind: type[T], path: str, record: dict[str, Any]) -> T:
-    """Return the value of class `kind` whose fields stand in `record`."""
+    """Return the value of class `kind` whose fields stand in `record`.
+
+    Raises:
+        CorruptRecord: a field is missing, or holds another kind of value than it says.
+    """
     known = getattr(kind, "__dataclass_fields__", {})
     fields = {name: record[name] for name in known if name in record}
-    for name in ("shepherd", "builder"):
-        if isinstance(fields.get(name), dict):
-            fields[name] = Identity(**fields[name])
     try:
-        return kind(**fields)
+        for name in ("shepherd", "builder"):
+            if isinstance(fields.get(name), dict):
+                fields[name] = Identity(**fields[name])
+        value = kind(**fields)
     except TypeError as error:
         raise CorruptRecord(path, f"not a record of {kind.__name__} ({error})") from error
+    for name, field_of in known.items():
+        wanted = _KINDS.get(str(field_of.type).partition("[")[0])
+        if wanted is not None and not isinstance(getattr(value, name), wanted):
+            raise CorruptRecord(path, f"not a record of {kind.__name__} ({name} is no {field_of.type})")
+    return value

@@ -70,6 +70,8 @@ class Scanner:
         self._now = now
         self._cards: dict[str, Card] = {}
         self._turn = 0
+        #: What could not be read, by job; told once each.
+        self.damage: dict[str, str] = {}
 
     def entries(self) -> list[Entry]:
         """Every entry of `waiting/`, in order."""
@@ -87,7 +89,7 @@ class Scanner:
             self._heads_of(queue, heads, finished)
             rest += queue
         for entry in self._rotated(rest):
-            self._look(entry, heads, finished, behind=True)
+            self._look_safely(entry, heads, finished, behind=True)
         return heads, finished, len(entries)
 
     def head_of(self, rb_part: str) -> Head | None:
@@ -103,8 +105,16 @@ class Scanner:
 
     def _heads_of(self, queue: Iterator[Entry], heads: list[Head], finished: list[Finished]) -> None:
         for entry in queue:
-            if self._look(entry, heads, finished, behind=False):
+            if self._look_safely(entry, heads, finished, behind=False):
                 return
+
+    def _look_safely(self, entry: Entry, heads: list[Head], finished: list[Finished], *, behind: bool) -> bool:
+        """Look at one job; a record that cannot be read is noted and keeps only this job from going on."""
+        try:
+            return self._look(entry, heads, finished, behind=behind)
+        except records.CorruptRecord as damage:
+            self.damage[entry.job] = str(damage)
+            return False
 
     def _look(self, entry: Entry, heads: list[Head], finished: list[Finished], *, behind: bool) -> bool:
         """Look at one job; say whether it is the one that may run now."""

@@ -125,10 +125,13 @@ class Site:
     Args:
         base: A folder of its own.
         broker: The broker, or None for runs that are put into the store by hand.
+        serve: Whether the context manager starts the supervisor.
         sections: Tables of the configuration, over those of a quick test site; `queues` takes bare names.
     """
 
-    def __init__(self, base: Path, broker: ActiveMQ | None, **sections: dict[str, Any]) -> None:
+    def __init__(
+        self, base: Path, broker: ActiveMQ | None, *, serve: bool = True, **sections: dict[str, Any]
+    ) -> None:
         self.base = base
         self.broker = broker
         self.archive = base / "archive"
@@ -142,6 +145,7 @@ class Site:
         self._doors: list[Door] = []
         self._mark = uuid.uuid4().hex[:12]
         self._config = base / "supervisor.toml"
+        self._serve = serve
         for folder in (self.archive / "isis", self.archive / "instrument", self.failpoints):
             folder.mkdir(parents=True)
         self._write_config(sections)
@@ -150,7 +154,7 @@ class Site:
 
     def __enter__(self) -> Self:
         try:
-            return self.start()
+            return self.start() if self._serve else self
         except BaseException:
             self.close()
             raise
@@ -158,8 +162,8 @@ class Site:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self) -> Self:
-        """Start the supervisor and wait until it takes messages."""
+    def start(self, *, connected: bool = True) -> Self:
+        """Start the supervisor and wait until it takes messages, or, with `connected` false, until it serves at all."""
         (self.run_dir / "state.json").unlink(missing_ok=True)
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
         with open(self.log, "ab") as log:
@@ -172,7 +176,7 @@ class Site:
                 cwd=self.base,
                 env={**kept, "LANG": "C.UTF-8", "AUTOREDUCE_FAILPOINTS": str(self.failpoints)},
             )
-        wait_until(self._serves, PATIENCE, "a supervisor that serves")
+        wait_until(functools.partial(self._serves, connected=connected), PATIENCE, "a supervisor that serves")
         return self
 
     def command(self, verb: str, *arguments: str) -> list[str]:
@@ -330,13 +334,13 @@ class Site:
         self.send_raw(json.dumps(run.message), run.job, priority=priority)
         return run
 
-    def send_raw(self, body: str | bytes, job: str, *, priority: int = 4) -> None:
-        """Send any body to the pending queue."""
-        self.client.send(self.queue("pending"), body, {"job-id": job, "priority": str(priority)})
+    def send_raw(self, body: str | bytes, job: str, *, priority: int = 4, to: str = "pending") -> None:
+        """Send any body to the pending queue, or to another."""
+        self.client.send(self.queue(to), body, {"job-id": job, "priority": str(priority)})
 
-    def cancel(self, run: Run, **changes: Any) -> None:
+    def cancel(self, run: Run, *, to: str = "pending", **changes: Any) -> None:
         """Send the cancel of a run, as the web application does: its message with `cancel`."""
-        self.send_raw(json.dumps({**run.message, "cancel": True, **changes}), f"cancel-{uuid.uuid4()}")
+        self.send_raw(json.dumps({**run.message, "cancel": True, **changes}), f"cancel-{uuid.uuid4()}", to=to)
 
     def answer(self, name: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """Take the next reply of a queue."""
@@ -386,16 +390,35 @@ class Site:
         for run in runs:
             wait_until(functools.partial(os.path.exists, self.place(run).request), PATIENCE, f"{run.job} in the store")
 
+    def processes(self, run: Run) -> tuple[int, int]:
+        """Return the shepherd and the script of a run that is under way."""
+        place = self.place(run)
+        n = max(int(name) for name in os.listdir(place.attempts))
+        record = json.loads(Path(place.run(n)).read_bytes())
+        mark = f"AUTOREDUCE_BOX={record['token']}".encode()
+        (script,) = [
+            pid
+            for pid, line in command_lines().items()
+            if "harness.py" in line and mark in Path("/proc", str(pid), "environ").read_bytes().split(b"\0")
+        ]
+        return int(record["shepherd"]["pid"]), script
+
+    def write_password(self, password: str) -> None:
+        """Write the file that holds the password, readable by its owner alone."""
+        path = self.base / "password"
+        path.touch(0o600)
+        path.write_text(f"{password}\n")
+
     # -----------------------------------------------------------------------------------------------------------
 
-    def _serves(self) -> bool:
+    def _serves(self, *, connected: bool) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"the supervisor ended with {self._process.returncode}: {self.said()}"
         try:
             state = json.loads((self.run_dir / "state.json").read_bytes())
         except FileNotFoundError:
             return False
-        return bool(state["broker"] == ("connected" if self.broker is not None else "none"))
+        return not connected or bool(state["broker"] == ("connected" if self.broker is not None else "none"))
 
     def _write_config(self, sections: dict[str, dict[str, Any]]) -> None:
         assert shutil.which("setpriv"), "setpriv is missing; run: apt-get install -y util-linux"
@@ -403,10 +426,9 @@ class Site:
         if self.broker is not None:
             broker = {"url": f"stomp://{self.broker.host}:{self.broker.port}", "heartbeat": "2 s"}
         if self.broker is not None and self.broker.user is not None:
-            password = self.base / "password"
-            password.touch(0o600)
-            password.write_text(f"{self.broker.password}\n")
-            broker |= {"user": self.broker.user, "password_file": str(password)}
+            assert self.broker.password is not None
+            self.write_password(self.broker.password)
+            broker |= {"user": self.broker.user, "password_file": str(self.base / "password")}
         tables: dict[str, dict[str, Any]] = {
             "broker": broker,
             "store": {"path": self.layout.root, "poll": "100 ms"},
