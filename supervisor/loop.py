@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from supervisor.brokerlink import BrokerLink
     from supervisor.order import Head
-    from supervisor.poller import Poller
     from supervisor.settings import Settings
+    from supervisor.storepoller import Poller
 
 log = logging.getLogger(__name__)
 

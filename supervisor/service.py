@@ -28,7 +28,7 @@ from supervisor.loop import Loop
 from supervisor.nurserylink import NurseryLink
 from supervisor.plans import HostFacts
 from supervisor.polled import Stop
-from supervisor.poller import Poller
+from supervisor.storepoller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
