@@ -56,4 +56,7 @@ def run_record(place: JobPlace, n: int) -> RunRecord | None:
 def read_not_before(place: JobPlace) -> float:
     """Return when the job may run next, seconds since 1970; 0 where nothing is said."""
     data = durable.read(place.not_before)
-    return 0.0 if data is None else float(records.unpack(place.not_before, data).get("time", 0.0))
+    at = 0.0 if data is None else records.unpack(place.not_before, data).get("time", 0.0)
+    if not isinstance(at, int | float):
+        raise records.CorruptRecord(place.not_before, "its time is no number")
+    return float(at)

@@ -271,16 +271,14 @@ class Claimer:
     def facts(self, request: Request, past: History, *, overtaken: bool) -> JobFacts:
         """Everything that decides whether the job may run now, by fresh looks."""
         place = self._layout.job(request.job)
-        cancelled = durable.exists(place.cancel)
-        if not cancelled:
-            for _, cancel in journal.remembered(self._layout):
-                if journal.means(cancel, request):
-                    journal.cancel_job(place, cancel)
-                    cancelled = True
+        # Remembered cancels first: another host may be moving one from there to the job's cell at this moment.
+        for _, cancel in journal.remembered(self._layout):
+            if journal.means(cancel, request):
+                journal.cancel_job(place, cancel)
         return JobFacts(
             final=read_final(place) is not None,
             waiting=durable.exists(self._layout.path("waiting", waiting.entry_of(request).name)),
-            cancelled=cancelled,
+            cancelled=durable.exists(place.cancel),
             not_before=read_not_before(place),
             enabled=self._around.enabled(request.instrument),
             lost_attempts=past.lost,

@@ -115,6 +115,7 @@ def _be_child(serve: Callable[[Callable[[], None]], tuple[str, int]], log_path: 
     speaker = _Speaker(ready_w)
     problem, status = "", INTERNAL
     try:
+        os.umask(_UMASK)  # before the context sets it: the log is made here
         with open(log_path, "ab", buffering=0) as out:
             _detach(out, ready_w)
         logs.set_up("")  # to standard error, which is the log: a traceback of last resort lands there too

@@ -86,7 +86,7 @@ def run(plan_of: Request, n: int, history: History, settings: Settings, facts: H
         "retry": {
             "by": settings.retry.by,
             "count": history.retries,
-            "cap": settings.retry.cap,
+            "cap": settings.retry.cap - 1,  # the setting counts attempts, the plan tries again
             "first": settings.retry.first,
             "longest": settings.retry.delay,
             "jitter": settings.retry.jitter,

@@ -52,6 +52,11 @@ def promote_until_done(cells: RbCells, plan: RunPlan, me: Identity, beat: Callab
         host=plan.host,
         now=time.time,
     )
+    if cells.promoted(plan.n) is not None:
+        # Looked at after the take: whoever ends the job looks at `promoted` first and at the takes afterwards, so that
+        # a take which may have moved something is never left where no poll looks.
+        _end_take(promotion, Ending.LEFT)
+        return Ending.LEFT
     began = time.monotonic()
     pause = _FIRST_PAUSE
     while True:

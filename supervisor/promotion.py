@@ -117,7 +117,7 @@ class Promotion:
             if self._ended():
                 return Ending.LEFT
             if not self._fence(target):
-                if self._is_in_place(archive.look(target.path)):
+                if self._is_in_place(archive.look(target.path)) or self._ended():
                     continue
                 return Ending.UNSEEN
             there = archive.look(target.path)  # again: an earlier promoter may have been faster than our fence
@@ -160,7 +160,7 @@ class Promotion:
             if os.path.basename(mine) in beside:
                 return True
             source = self._older_staging(target, beside)
-            if source is None and look_aside:
+            if source is None and look_aside and not self._ended():  # else a newer epoch moved it aside, and by right
                 source = next((a for a in asides_of(target, beside) if self._is_this(archive.look(a))), None)
             if source is None:
                 return False

@@ -67,6 +67,9 @@ class Identity:
     boot: str
 
 
+_KINDS["Identity"] = Identity
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
     """`epochs/<n>`: the fencing token; who may act for the RB."""
@@ -240,7 +243,7 @@ def build(kind: type[T], path: str, record: dict[str, Any]) -> T:
     try:
         for name in ("shepherd", "builder"):
             if isinstance(fields.get(name), dict):
-                fields[name] = Identity(**fields[name])
+                fields[name] = build(Identity, path, fields[name])
         value = kind(**fields)
     except TypeError as error:
         raise CorruptRecord(path, f"not a record of {kind.__name__} ({error})") from error

@@ -18,7 +18,7 @@ def line(text: object, longest: int = 0) -> str:
 
 
 def lines(text: str, last: int) -> list[str]:
-    r"""Return the `last` lines of a text, each made safe; tabs become blanks, a carriage return before \n is dropped."""
+    r"""Return the `last` lines of a text, each made safe; tabs become blanks, \r before \n is dropped."""
     rows = text.replace("\r\n", "\n").rstrip("\n").split("\n") if text.strip() else []
     return [line(row.expandtabs(8)) for row in rows[-last:]]
 
@@ -47,4 +47,4 @@ def _print(stream: TextIO, rows: tuple[str, ...]) -> None:
     """Print; a letter that the stream's encoding lacks is escaped (a C or Latin-1 locale must not end a verb)."""
     encoding = stream.encoding or "utf-8"
     for row in rows:
-        print(row.encode(encoding, "backslashreplace").decode(encoding), file=stream)  # noqa: T201  # that is its task
+        print(row.encode(encoding, "backslashreplace").decode(encoding), file=stream)  # that is its task

@@ -101,7 +101,8 @@ def stop(run_dir: str, patience_seconds: float) -> int:
     except PermissionError:
         owner = os.stat(f"/proc/{who.pid}").st_uid
         shown.complain(
-            f"cannot stop the supervisor (pid {who.pid}): it runs as uid {owner}; use `sudo -u #{owner}` with this command"
+            f"cannot stop the supervisor (pid {who.pid}): it runs as uid {owner}; "
+            f"use `sudo -u #{owner}` with this command"
         )
         return INTERNAL
     if not ended:

@@ -102,12 +102,13 @@ def _play(site: DemoSite) -> int:
         seen = demo.follow(site, board)
     site.end()
     shown.say("", "what became of them:", *demo.outcomes(seen), "")
-    shown.say(*map(demo.drawable, demo.tree(site.archive, "the archive, in which only the good one has a result:")))
+    shown.say(*map(demo.drawable, demo.tree(site.archive, "the archive: the good one has its result, the others their logs:")))
     shown.say("", "the plot:", *(f"  {shown.line(path)}" for path in demo.plots(site)), "")
     good = demo.as_expected(seen)
     words = "all four ended as they must" if good else "NOT all four ended as they must"
     shown.say(f"{words}; {time.monotonic() - began:.0f} s in all, no process is left")
-    shown.say(f"look around in it, and remove it with: rm -r {shlex.quote(shown.line(site.folder))}")
+    shown.say(f"to ask why:    autoreduce-supervisor why 201 --config {shlex.quote(shown.line(site.config))}")
+    shown.say(f"to remove it:  rm -r {shlex.quote(shown.line(site.folder))}")
     return OK if good else INTERNAL
 
 

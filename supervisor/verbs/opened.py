@@ -7,15 +7,20 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervisor import config, journal, records
-from supervisor.exitcodes import CONFIG, INTERNAL
+from supervisor import config, hosts, journal, records, shown
+from supervisor.exitcodes import CONFIG, INTERNAL, USAGE
 from supervisor.layout import Layout
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from supervisor.plans import HostFacts
     from supervisor.settings import Settings
+
+#: A host that is silent for this many beats, and these seconds, is not heard of.
+_BEATS = 3
+_SKEW = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,11 @@ class OpenStore:
     settings: Settings
     layout: Layout
     facts: HostFacts
+
+    def is_served(self, now: float) -> bool:
+        """Say whether any supervisor of the fleet was heard of lately; clocks of a fleet may differ a little."""
+        lately = _BEATS * self.settings.lock.beat + _SKEW
+        return any(beat.state != "stopped" and now - beat.time < lately for beat in hosts.all_beats(self.layout))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,3 +73,35 @@ def store(args: argparse.Namespace, *, create: bool = False, write: bool = True)
         print(f"cannot use the store: {trouble}", file=sys.stderr)
         return INTERNAL
     return OpenStore(settings=known, layout=layout, facts=facts_of(known))
+
+
+def job(store: OpenStore, text: str) -> records.Request | int:
+    """Return the request of the job `text`, or the exit status after it was said that there is none.
+
+    Raises:
+        CorruptRecord, OSError: it cannot be read.
+    """
+    found = journal.read_request(store.layout.job(text))
+    if found is not None:
+        return found
+    shown.complain(f'no job "{shown.line(text, 200)}" is known in the store "{store.layout.root}"; look at runs')
+    return USAGE
+
+
+def carefully(what: str, verb: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Do `verb`; a store that cannot be used, or a record that cannot be read, is told in one sentence."""
+    try:
+        return verb(args)
+    except BrokenPipeError:
+        raise  # the reader of our output is gone: the command says nothing more
+    except (OSError, records.CorruptRecord) as trouble:
+        shown.complain(f"cannot {what}: {shown.line(trouble)}")
+        return INTERNAL
+
+
+def count(text: str) -> int:
+    """Return a count of at least one from the command line."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

@@ -133,8 +133,8 @@ def _order(args: argparse.Namespace, settings: Settings) -> LocalRun | str:
     interpreter = _interpreter(args.python, settings, instrument)
     if not interpreter:
         return f'cannot find the interpreter "{args.python}"; name a Python that can be run'
-    if args.json and not os.access(os.path.dirname(os.path.abspath(args.json)), os.W_OK):
-        return f'cannot write "{args.json}": its folder is not there or not writable; name another'
+    if args.json and not os.access(args.json if _is_direct(args.json) else _folder_of(args.json), os.W_OK):
+        return f'cannot write "{args.json}": it, or its folder, is not there or not writable; name another'
     mode = args.mode or settings.instrument_for(instrument).mode
     return LocalRun(
         script=script,
@@ -238,12 +238,21 @@ def _draw(outcome: Outcome) -> None:
     shown.say(f"\nmemory   {picture}  full block: {format_size(top)}; {format_duration(curve[-1].t)} in all")
 
 
+def _folder_of(path: str) -> str:
+    return os.path.dirname(os.path.abspath(path))
+
+
+def _is_direct(path: str) -> bool:
+    """Say whether something stands there that is no file to be replaced: a pipe, a device."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _write(path: str, text: str) -> None:
     """Write a file whole or not at all; a pipe or a device is written as it is."""
-    try:
-        direct = not stat.S_ISREG(os.stat(path).st_mode)
-    except FileNotFoundError:
-        direct = False
+    direct = _is_direct(path)
     temporary = path if direct else f"{path}.{os.getpid()}"
     with open(temporary, "w", encoding="utf-8") as file:
         file.write(text)

@@ -1,0 +1,256 @@
+"""What `why` tells of a job: one sentence first, then the evidence, then what to do (pure text).
+
+Everything shown may come from strangers, a script's logs above all: `shown.line` makes it safe for a terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox.limits import format_duration, format_size
+from supervisor.shown import line, lines, moment
+
+if TYPE_CHECKING:
+    from supervisor.dossier import Attempt, Dossier
+
+#: Lines of each log, and of a traceback, that are shown.
+_TAIL = 20
+_TRACEBACK = 40
+
+#: One line of advice for each verdict; {job} and {instrument} are filled in.
+ADVICE = {
+    "completed": "nothing to do",
+    "skipped": "nothing to do; the script asked for no reduction of this run",
+    "script_error": "mend the script at the line above, then send the run again",
+    "crash": "look at the last lines of the logs; a library crashed, or the script used up its stack",
+    "wall_limit": "find out what the script waited for, or raise limits.wall for {instrument}; then resubmit {job}",
+    "cpu_limit": "make the script do less, or raise limits.cpu for {instrument}; then resubmit {job}",
+    "memory_limit": "make the script load less at a time, or raise limits.memory for {instrument}; then resubmit {job}",
+    "memory_limit_helper": "a helper of the script was killed for memory; raise limits.memory for {instrument}",
+    "output_limit": "have the script write less, or raise limits.output or limits.files for {instrument}",
+    "log_limit": "have the script print less; it printed many times what limits.log keeps",
+    "cancelled": "nothing to do; if it was cancelled by mistake, resubmit {job}",
+    "lost_lock": "nothing to do; the run begins again by itself",
+    "handoff_error": "the script ended without a word, as os._exit or a replaced module does; have main return",
+    "output_rejected": "have the script write plain files and folders only, into its own result folder; then resubmit",
+    "setup_failed": "the host could not build the box: ask the operator to look at the stage named above",
+    "killed_external": "somebody or the kernel killed it from outside; look at the host's log, then resubmit {job}",
+    "unavailable": "see that the data file and the archive can be had, then resubmit {job}",
+    "gave_up": "the run took its shepherd down again and again; look at the hosts named above, then resubmit {job}",
+    "refused": "what keeps it from running is named above; change the configuration, then resubmit {job}",
+}
+_STATES = {
+    "waiting": "it waits; runs tells what comes before it",
+    "running": "it runs; to end it: cancel {job}",
+    "promoting": "its result is being put into place, and that is tried again until it is done",
+}
+_FAILED = "when the archive can be written again: promote {job}"
+
+
+def headline(dossier: Dossier) -> str:
+    """Return the sentence that answers the question."""
+    decided = dossier.decided.outcome if dossier.decided is not None else None
+    if decided is not None:
+        return f"{decided.verdict}: {decided.sentence}"
+    last = dossier.attempts[-1].outcome if dossier.attempts else None
+    if dossier.state == "running":
+        return "running, and asked to end" if dossier.cancel is not None else "running"
+    why = f"; the last attempt: {last.kind}: {last.why}" if last is not None else ""
+    return f"waiting{', cancelled' if dossier.cancel is not None else ''}{why}"
+
+
+def advice(dossier: Dossier) -> str:
+    """Return the one line of advice."""
+    known = {"job": dossier.request.job, "instrument": dossier.request.instrument}
+    decided = dossier.decided.outcome if dossier.decided is not None else None
+    if dossier.promoted is not None and dossier.promoted.kind != "done" and dossier.later is None:
+        return _FAILED.format(**known)
+    if dossier.state != "ended" or decided is None:
+        return _STATES.get(dossier.state, "look at the records named above").format(**known)
+    return ADVICE.get(decided.verdict, "look at the logs").format(**known)
+
+
+def text(dossier: Dossier, now: float, waits_for: str = "") -> list[str]:
+    """Return the story as lines; `waits_for` says what keeps a waiting job from running now."""
+    request = dossier.request
+    rows = [
+        f"{request.instrument} run {request.run} version {request.version}, RB {request.rb}: job {request.job}",
+        headline(dossier),
+        f"advice:    {advice(dossier)}",
+        f"received:  {moment(request.journaled, now)} by host {request.host}, priority {request.priority}",
+    ]
+    rows += [f"again:     a repetition of job {request.resubmit_of}"] if request.resubmit_of else []
+    rows += [f"waits:     {waits_for}"] if waits_for else []
+    if dossier.state == "waiting" and dossier.not_before > now:
+        rows.append(f"next try:  not before {moment(dossier.not_before, now)}")
+    if dossier.cancel is not None:
+        by = f" by {dossier.cancel.who}"
+        late = "" if _verdict(dossier) in ("", "cancelled") else "; it came too late to change anything"
+        rows.append(f"cancel:    asked {moment(dossier.cancel.written, now)}{by}{late}")
+    rows += [_attempt(attempt, now) for attempt in dossier.attempts]
+    rows += _results(dossier)
+    rows.append(f"replies:   {_replies(dossier)}")
+    rows += [f"refused:   another message with this id: why {digest}" for digest in dossier.refused]
+    rows += [f"also:      job {job} is of the same run" for job in dossier.siblings]
+    rows += [f"unreadable: {trouble}" for trouble in dossier.unreadable]
+    shown = [line(row, 2000) for row in rows]
+    told = _told(dossier)
+    return shown if told is None else shown + _measured(told.exit) + _logs(told)
+
+
+def _verdict(dossier: Dossier) -> str:
+    decided = dossier.decided.outcome if dossier.decided is not None else None
+    return decided.verdict if decided is not None else ""
+
+
+def _told(dossier: Dossier) -> Attempt | None:
+    """The attempt whose measurements are shown: the one that decided, else the last one that left any."""
+    if dossier.decided is not None:
+        return dossier.decided
+    return next((attempt for attempt in reversed(dossier.attempts) if attempt.exit), None)
+
+
+def _attempt(attempt: Attempt, now: float) -> str:
+    epoch, outcome = attempt.epoch, attempt.outcome
+    where = f" on {epoch.host}, {moment(epoch.time, now)}" if epoch is not None else ""
+    began = "" if attempt.run is not None or outcome is None else " (no shepherd began)"
+    if outcome is None:
+        how = "under way" if attempt.run is not None else "claimed"
+    elif outcome.kind == "committed":
+        how = f"decided: {outcome.verdict}"
+    else:
+        how = f"{outcome.kind}: {outcome.why}"
+        how += f", not before {moment(outcome.not_before, now)}" if outcome.kind == "retry" else ""
+    return f"epoch {attempt.n}:{' ' * max(1, 4 - len(str(attempt.n)))}{how}{where}{began}"
+
+
+def _results(dossier: Dossier) -> list[str]:
+    """Where results and logs stand, by the records; the archive itself is not asked, it may hang."""
+    rows = []
+    failed = dossier.promoted is not None and dossier.promoted.kind != "done" and dossier.later is None
+    for place in dossier.places:
+        kind = "logs" if place.mode == "logs" else "result"
+        if failed:
+            rows.append(
+                f"{kind + ':':11}{place.kept} (not in place: {dossier.promoted.why if dossier.promoted else ''})"
+            )
+        elif dossier.promoted is None:
+            rows.append(f"{kind + ':':11}on its way to {place.path}")
+        elif place.mode == "logs":
+            rows += [f"logs:      {place.path}/{file}" for file in place.files]
+        else:
+            rows.append(f"result:    {place.path}, its logs in reduction_log/")
+    if dossier.later is not None and dossier.places:
+        rows.append("           put into place by promote, after it had been given up")
+    if dossier.decided is not None and not dossier.places:
+        rows.append("result:    none, and no logs in the archive")
+    return rows
+
+
+def _replies(dossier: Dossier) -> str:
+    if dossier.published:
+        return "all told" if dossier.started else "all told; it never began, so there was no started"
+    started = "no started yet" if not dossier.started else "started told" if dossier.started_sent else "started due"
+    return f"{started}; {'the answer is due' if dossier.state == 'ended' else 'no answer yet'}"
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+
+
+def used(ended: dict[str, Any]) -> dict[str, tuple[float | None, float | None]]:
+    """Return what was measured and what was allowed, by the name of the limit; None: not measured, no limit."""
+    usage, limits, outputs = ended.get("usage"), ended.get("limits"), ended.get("outputs")
+    usage = usage if isinstance(usage, dict) else {}
+    limits = limits if isinstance(limits, dict) else {}
+    measures = {"memory": "peak_memory", "wall": "wall", "cpu": "cpu", "processes": "processes"}
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for limit, measure in measures.items():
+        entry = usage.get(measure)
+        found[limit] = (_number(entry.get("value") if isinstance(entry, dict) else None), _number(limits.get(limit)))
+    files = [file for file in outputs if isinstance(file, dict)] if isinstance(outputs, list) else []
+    if files:
+        found["output"] = (sum(_number(file.get("size")) or 0.0 for file in files), _number(limits.get("output")))
+        found["files"] = (float(len(files)), _number(limits.get("files")))
+    return found
+
+
+def _measured(ended: dict[str, Any]) -> list[str]:
+    if not ended:
+        return []
+    rows = []
+    for limit, (value, most) in used(ended).items():
+        if value is None:
+            continue
+        of = f" of {_amount(limit, most)} ({100 * value / most:.0f} %)" if most else ", no limit"
+        rows.append(f"{limit + ':':11}{_amount(limit, value, measured=True)}{of}")
+    ceilings = ended.get("ceilings_hit")
+    if isinstance(ceilings, list) and ceilings:
+        rows.append(line(f"reached without ending the run: {', '.join(map(str, ceilings))}", 2000))
+    message = ended.get("message")
+    return rows + ([line(f"remark:    {message}", 2000)] if message else [])
+
+
+def _amount(limit: str, value: float, *, measured: bool = False) -> str:
+    if limit in ("memory", "output"):
+        return format_size(value, measured=measured)
+    return format_duration(value) if limit in ("wall", "cpu") else f"{value:.0f}"
+
+
+def _logs(attempt: Attempt) -> list[str]:
+    trace = attempt.exit.get("traceback")
+    sections = {"traceback": lines(trace, _TRACEBACK) if isinstance(trace, str) else []}
+    for name, tail in sorted(attempt.tails.items()):
+        same = isinstance(trace, str) and tail.strip() == trace.strip()  # standard error often holds nothing else
+        sections |= {} if same else {f"end of {line(name, 40)}": lines(tail, _TAIL)}
+    return [row for name, found in sections.items() if found for row in (f"{name}:", *(f"    {r}" for r in found))]
+
+
+def record(dossier: Dossier, waits_for: str = "") -> dict[str, Any]:
+    """Return the story as plain JSON."""
+    request, told = dossier.request, _told(dossier)
+    ended = told.exit if told is not None else {}
+    decided = dossier.decided.outcome if dossier.decided is not None else None
+    facts = {key: ended.get(key) for key in ("exit", "usage", "limits", "guards", "ceilings_hit", "outputs", "message")}
+    return {
+        "job": request.job,
+        "instrument": request.instrument,
+        "rb": request.rb,
+        "run": request.run,
+        "version": request.version,
+        "state": dossier.state,
+        "headline": headline(dossier),
+        "verdict": decided.verdict if decided is not None else None,
+        "sentence": decided.sentence if decided is not None else None,
+        "advice": advice(dossier),
+        "waits_for": waits_for,
+        "not_before": dossier.not_before or None,
+        "received": request.journaled,
+        "resubmit_of": request.resubmit_of or None,
+        "cancel": None if dossier.cancel is None else {"who": dossier.cancel.who, "time": dossier.cancel.written},
+        "attempts": [_attempt_record(attempt) for attempt in dossier.attempts],
+        "places": [{"path": p.path, "kept": p.kept, "mode": p.mode, "files": p.files} for p in dossier.places],
+        "promoted": dossier.promoted.kind if dossier.promoted is not None else None,
+        "promoted_why": dossier.promoted.why if dossier.promoted is not None else "",
+        "promoted_later": dossier.later is not None,
+        "replies": {"started": dossier.started, "started_told": dossier.started_sent, "all_told": dossier.published},
+        "refused": list(dossier.refused),
+        "siblings": list(dossier.siblings),
+        "unreadable": list(dossier.unreadable),
+        "traceback": ended.get("traceback", ""),
+        "log_tails": told.tails if told is not None else {},
+        **facts,
+    }
+
+
+def _attempt_record(attempt: Attempt) -> dict[str, Any]:
+    epoch, outcome = attempt.epoch, attempt.outcome
+    return {
+        "epoch": attempt.n,
+        "host": epoch.host if epoch is not None else None,
+        "time": epoch.time if epoch is not None else None,
+        "began": attempt.run is not None,
+        "kind": outcome.kind if outcome is not None else None,
+        "why": outcome.why if outcome is not None else "",
+        "verdict": outcome.verdict if outcome is not None else "",
+    }
