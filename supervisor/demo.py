@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from sandbox.limits import format_duration, format_size
 from supervisor import shown
-from supervisor.demosite import RUNS, DemoTrouble, Seen
+from supervisor.demoruns import RUNS, DemoTrouble
+from supervisor.demosite import Seen
 from supervisor.terminal import of_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox.limits import Limits
-    from supervisor.demosite import DemoRun, DemoSite
+    from supervisor.demoruns import DemoRun
+    from supervisor.demosite import DemoSite
 
 #: Seconds for all four; they need about ten.
 PATIENCE = 180.0

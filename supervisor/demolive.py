@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox.limits import Limits
-    from supervisor.demosite import DemoRun, Seen
+    from supervisor.demoruns import DemoRun
+    from supervisor.demosite import Seen
 
 _STYLES = {"waiting": "dim", "running": "bold", "ended": "dim"}
 

@@ -20,16 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from sandbox.verdict import Verdict
 from supervisor import config, errandsocket, intake, journal, records, service
 from supervisor.cells import RbCells, read_final
+from supervisor.demoruns import RUNS, DemoTrouble, examples_folder, load_example
 from supervisor.layout import Layout
 from supervisor.nurserylink import clean_environment
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from sandbox.limits import Limits
+    from supervisor.demoruns import DemoRun
 
 #: What the examples import; the extra `demo` of the distribution brings them.
 NEEDED = ("h5py", "numpy", "matplotlib")
@@ -42,54 +41,6 @@ _PATIENCE = 30.0
 _LATE = 3.0
 
 
-class DemoTrouble(Exception):
-    """The demo cannot go on; the text says why, and what would help."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoRun:
-    """One measurement, the script that reduces it, and how that must end."""
-
-    instrument: str
-    rb: str
-    run: int
-    script: str
-    #: What is about to happen, for people.
-    about: str
-    expected: Verdict
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return f"{self.instrument} {self.run}"
-
-    @property
-    def job(self) -> str:
-        """The id of its job."""
-        return f"demo-{self.run}"
-
-
-#: Two of one experiment, which follow each other, and two of others.
-RUNS = (
-    DemoRun(
-        instrument="DEMO", rb="1510111", run=101, script="reduce.py",
-        about="a good reduction", expected=Verdict.completed,
-    ),
-    DemoRun(
-        instrument="DEMO", rb="1510111", run=102, script="bad_script.py",
-        about="a script with a mistake", expected=Verdict.script_error,
-    ),
-    DemoRun(
-        instrument="GREEDY", rb="1510112", run=201, script="memory_hog.py",
-        about="keeps all it makes in memory", expected=Verdict.memory_limit,
-    ),
-    DemoRun(
-        instrument="PATIENT", rb="1510113", run=301, script="endless.py",
-        about="waits for a file that never comes", expected=Verdict.wall_limit,
-    ),
-)  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """How far a run is; `t`, `rss` and `processes` are those of its last beat."""
@@ -99,20 +50,6 @@ class Seen:
     rss: int = 0
     processes: int = 0
     outcome: records.Outcome | None = None
-
-
-def examples_folder() -> str:
-    """Return the folder of the examples: inside the installed package, or beside it in a checkout.
-
-    Raises:
-        DemoTrouble: there is none.
-    """
-    package = os.path.dirname(os.path.abspath(__file__))
-    places = (os.path.join(package, "examples"), os.path.join(os.path.dirname(package), "examples"))
-    for place in places:
-        if os.path.isfile(os.path.join(place, "simulate.py")):
-            return place
-    raise DemoTrouble(f'cannot find the examples at "{places[0]}"; install the package again')
 
 
 class DemoSite:
@@ -175,8 +112,8 @@ class DemoSite:
             remedy = f"install with: {sys.executable} -m pip install {' '.join(lacking)}"
             raise DemoTrouble(f"the demo needs {', '.join(lacking)}; {remedy}")
         examples = examples_folder()
-        simulate = _load(examples, "simulate")
-        variables = _load(examples, "reduce_vars")
+        simulate = load_example(examples, "simulate")
+        variables = load_example(examples, "reduce_vars")
         os.makedirs(self._messages)
         for run in RUNS:
             below = f"NDX{run.instrument}/Instrument/data/cycle_{_CYCLE}/{run.instrument}{run.run:08d}.nxs"
@@ -335,16 +272,6 @@ def _end_child(child: subprocess.Popen[bytes]) -> str:
         child.wait()
         return "supervisor"
     return ""
-
-
-def _load(folder: str, name: str) -> ModuleType:
-    """Import one of our examples without making its folder importable."""
-    spec = importlib.util.spec_from_file_location(f"autoreduce_demo_{name}", os.path.join(folder, f"{name}.py"))
-    assert spec is not None  # a path that ends in .py has a loader
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _last_record(path: str) -> dict[str, Any]:

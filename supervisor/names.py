@@ -57,7 +57,10 @@ def decode(component: str) -> str:
             place += 1
         else:
             raise ValueError(f"cannot read a name from {component!r}: {char!r} is not a character of a component")
-    return out.decode("utf-8", "surrogatepass")
+    text = out.decode("utf-8", "surrogatepass")
+    if encode(text) != component:
+        raise ValueError(f"cannot read a name from {component!r}: {text!r} is written {encode(text)!r}")
+    return text
 
 
 def shorten(component: str) -> str:

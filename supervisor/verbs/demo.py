@@ -49,7 +49,8 @@ def main(args: argparse.Namespace) -> int:
         shown.complain(f'cannot use folder "{args.keep}": {(error.strerror or str(error)).lower()}')
         return USAGE
     # Imported here: the help page needs none of it.
-    from supervisor.demosite import DemoSite, DemoTrouble
+    from supervisor.demoruns import DemoTrouble
+    from supervisor.demosite import DemoSite
 
     with _signals_as_interrupt():
         site: DemoSite | None = None
@@ -102,7 +103,8 @@ def _play(site: DemoSite) -> int:
         seen = demo.follow(site, board)
     site.end()
     shown.say("", "what became of them:", *demo.outcomes(seen), "")
-    shown.say(*map(demo.drawable, demo.tree(site.archive, "the archive: the good one has its result, the others their logs:")))
+    title = "the archive: the good one has its result, the others their logs:"
+    shown.say(*map(demo.drawable, demo.tree(site.archive, title)))
     shown.say("", "the plot:", *(f"  {shown.line(path)}" for path in demo.plots(site)), "")
     good = demo.as_expected(seen)
     words = "all four ended as they must" if good else "NOT all four ended as they must"
@@ -115,7 +117,7 @@ def _play(site: DemoSite) -> int:
 @contextlib.contextmanager
 def _board(site: DemoSite) -> Iterator[Board]:
     from supervisor.demo import PlainBoard
-    from supervisor.demosite import RUNS
+    from supervisor.demoruns import RUNS
 
     limits = {run: site.limits(run) for run in RUNS}
     if not sys.stdout.isatty():
@@ -129,7 +131,7 @@ def _board(site: DemoSite) -> Iterator[Board]:
 
 def _end(site: DemoSite | None) -> str:
     """End what was started, undisturbed by a second Ctrl-C; return what went wrong with that."""
-    from supervisor.demosite import DemoTrouble
+    from supervisor.demoruns import DemoTrouble
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

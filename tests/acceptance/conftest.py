@@ -27,9 +27,9 @@ def site(make_site):
     return make_site()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def guarded(tmp_path_factory):
-    """A broker of the module's own that takes one user with a password, and may be killed."""
+    """A broker for the group `guarded` alone: it takes one user with a password, and may be killed and started again."""
     broker = ActiveMQ(
         tmp_path_factory.mktemp("guarded"), max_frame_size=1 << 20, user="autoreduce", password="Gr-0ss3s_Geheimnis"
     )

@@ -94,7 +94,7 @@ def test_a_running_run_is_ended_and_leaves_no_result(make_site, script, queue):
     assert all(name.startswith("reduction_log/") for name in tree(run.result)), "a cancelled run publishes only logs"
     after = site.send(site.run(WRITES, run=75514))
     site.completed(after)
-    assert os.listdir(site.spool) == []
+    site.wait_clean()
 
 
 def test_a_cancel_of_the_version_that_runs_ends_no_other_version(site):
@@ -156,3 +156,18 @@ def test_a_cancel_on_a_queue_of_its_own_is_as_good(make_site):
     assert site.outcome(run).verdict == "cancelled"
     wait_until(functools.partial(os.path.exists, site.place(run).cancel), why="the cancel in the store")
     assert site.left() == {}
+
+
+def test_a_cancel_that_comes_with_its_run_while_nobody_serves_finds_it_in_either_order(make_site):
+    site = make_site(queues={"cancel": "cancel"})
+    run, _ = site.held()
+    site.stop()
+    site.send(run)
+    site.cancel(run, to="cancel")
+
+    site.start()
+
+    assert site.outcome(run).verdict == "cancelled"
+    assert not (run.result / "result.txt").exists()
+    assert "complete" not in site.left()
+    assert "error" not in site.left()

@@ -156,7 +156,7 @@ def test_a_run_goes_on_without_its_supervisor_and_is_told_once(site, how, back):
     site.completed(after)
     assert door.is_quiet()
     assert site.left() == {}
-    assert os.listdir(site.spool) == []
+    site.wait_clean()
 
 
 def test_a_run_taken_up_by_a_new_supervisor_still_can_be_cancelled_and_still_has_its_slot(make_site):
@@ -182,24 +182,34 @@ def test_a_run_taken_up_by_a_new_supervisor_still_can_be_cancelled_and_still_has
     assert site.outcome(waits).verdict == "completed"
 
 
-@pytest.mark.parametrize("end", ["shepherd", "script"])
-def test_a_killed_shepherd_lets_the_run_begin_again_and_a_killed_script_does_not(site, end):
+#: What becomes of a run when one process of it is killed: attempts, and the verdict of the last one.
+KILLED = {
+    "nursery": (1, "completed"),
+    "shepherd": (2, "completed"),
+    "builder": (1, "killed_external"),
+    "init": (1, "killed_external"),
+    "script": (1, "killed_external"),
+}
+
+
+@pytest.mark.parametrize("process", KILLED)
+def test_whichever_process_of_a_run_is_killed_it_has_one_outcome_and_one_answer(site, process):
     run, door = site.held()
     site.send(run)
     door.rung()
     wait_until(exists(site.place(run).started_sent), why="started told")
+    attempts, verdict = KILLED[process]
 
-    shepherd, script = site.processes(run)
-    os.kill(shepherd if end == "shepherd" else script, signal.SIGKILL)
-    if end == "shepherd":
+    os.kill(site.processes(run)[process], signal.SIGKILL)
+    if attempts > 1:
         door.rung()
-        door.open()
-        assert site.completed(run)["message"] == ""
-    else:
-        site.answer("started")
-        assert site.answer("error")["supervisor"]["verdict"] == "killed_external"
+    door.open()
+    assert site.answer("started")["supervisor"]["job_id"] == run.job
+    told = site.answer("complete" if verdict == "completed" else "error")
 
-    assert site.outcome(run).verdict == ("completed" if end == "shepherd" else "killed_external")
-    assert site.attempts(run) == (2 if end == "shepherd" else 1)
+    assert told["supervisor"]["verdict"] == site.outcome(run).verdict == verdict
+    assert site.attempts(run) == attempts
+    after = site.send(site.run(WRITES, run=75514))
+    site.completed(after)
     assert site.left() == {}
-    assert os.listdir(site.spool) == []
+    site.wait_clean()

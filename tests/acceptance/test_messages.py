@@ -307,7 +307,7 @@ def test_a_skipped_run_is_told_as_skipped(make_site, how, queue):
     assert told["message"] == "Run has been skipped in script"
     assert told["supervisor"]["verdict"] == site.outcome(run).verdict == "skipped"
     assert site.left() == {}
-    assert os.listdir(site.spool) == []
+    site.wait_clean()
 
 
 @pytest.mark.parametrize(

@@ -99,4 +99,4 @@ def test_each_run_is_answered_once_and_nothing_but_results_is_left(reduced):
         assert len(os.listdir(job.attempts)) == 1
         beside = os.listdir(reduced.folder(run).parent)
         assert beside == [str(int(run.run))], "staging or an old result was left in the archive"
-    assert os.listdir(reduced.site.spool) == []
+    reduced.site.wait_clean()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import pytest
@@ -65,7 +64,7 @@ def test_a_re_run_that_fails_leaves_the_good_result_byte_identical_and_adds_only
     assert added
     assert all(name.startswith("reduction_log/RB1510111Run75513v1") for name in added)
     assert os.listdir(good.result.parent) == ["75513"]
-    assert os.listdir(site.spool) == []
+    site.wait_clean()
     assert site.left() == {}
 
 
@@ -153,7 +152,7 @@ def test_a_returned_folder_that_holds_other_things_loses_none_of_them(site):
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("how", ["outside", "through ..", "through a link", "relative"])
 def test_a_returned_folder_outside_the_allowed_roots_is_passed_over_and_told(site, tmp_path, how, there):
-    outside = tmp_path / "outside"
+    outside = (site.spool if how == "relative" else tmp_path) / "outside"
     if there:
         outside.mkdir()
         (outside / "result.txt").write_text("somebody's")
@@ -170,7 +169,8 @@ def test_a_returned_folder_outside_the_allowed_roots_is_passed_over_and_told(sit
 
     assert told["message"] == "", "the result itself is good"
     assert len(told["reduction_data"]) == 1
-    assert json.dumps(path)[1:-1] in told["admin_log"], "the folder is named to support staff"
+    named = str(outside) if how == "relative" else path
+    assert named in told["admin_log"], "the folder is named to support staff"
     assert (run.result / "result.txt").read_text() == "done"
     if there:
         assert tree(outside) == {"result.txt": (os.stat(outside / "result.txt").st_mode, b"somebody's")}

@@ -129,9 +129,7 @@ class Site:
         sections: Tables of the configuration, over those of a quick test site; `queues` takes bare names.
     """
 
-    def __init__(
-        self, base: Path, broker: ActiveMQ | None, *, serve: bool = True, **sections: dict[str, Any]
-    ) -> None:
+    def __init__(self, base: Path, broker: ActiveMQ | None, *, serve: bool = True, **sections: dict[str, Any]) -> None:
         self.base = base
         self.broker = broker
         self.archive = base / "archive"
@@ -390,8 +388,12 @@ class Site:
         for run in runs:
             wait_until(functools.partial(os.path.exists, self.place(run).request), PATIENCE, f"{run.job} in the store")
 
-    def processes(self, run: Run) -> tuple[int, int]:
-        """Return the shepherd and the script of a run that is under way."""
+    def wait_clean(self) -> None:
+        """Wait until no run has left anything in the scratch space; a shepherd tidies up after it has published."""
+        wait_until(lambda: not os.listdir(self.spool), PATIENCE, f"an empty {self.spool}")
+
+    def processes(self, run: Run) -> dict[str, int]:
+        """Return the processes of a run that is under way, from the nursery down to the script, by what they are."""
         place = self.place(run)
         n = max(int(name) for name in os.listdir(place.attempts))
         record = json.loads(Path(place.run(n)).read_bytes())
@@ -401,7 +403,16 @@ class Site:
             for pid, line in command_lines().items()
             if "harness.py" in line and mark in Path("/proc", str(pid), "environ").read_bytes().split(b"\0")
         ]
-        return int(record["shepherd"]["pid"]), script
+        init = _parent(script)
+        assert _parent(init) == record["builder"]["pid"]
+        (nursery,) = [pid for pid in self.nurseries() if pid == _parent(record["shepherd"]["pid"])]
+        return {
+            "nursery": nursery,
+            "shepherd": record["shepherd"]["pid"],
+            "builder": record["builder"]["pid"],
+            "init": init,
+            "script": script,
+        }
 
     def write_password(self, password: str) -> None:
         """Write the file that holds the password, readable by its owner alone."""
@@ -450,6 +461,11 @@ class Site:
             own = {key: self.queue(value) for key, value in table.items()} if name == "queues" else table
             tables[name] = {**tables.get(name, {}), **own}
         self._config.write_text(tomlkit.dumps(tables))
+
+
+def _parent(pid: int) -> int:
+    """Return the parent of a process: the fourth word of its stat, counted behind the name (proc(5))."""
+    return int(Path("/proc", str(pid), "stat").read_bytes().rpartition(b")")[2].split()[1])
 
 
 def command_lines() -> dict[int, str]:
