@@ -14,10 +14,10 @@ export AUTOREDUCE_DATA
 .PHONY: demo test lint unit acceptance soak fleet bench lab docs clean activemq
 
 demo: $(VENV)/.demo
-	$(BIN)/autoreduce-supervisor demo
+	@$(BIN)/autoreduce-supervisor demo
 
 test: lint activemq
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/unit tests/contract tests/host tests/fleet -m "not soak"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/unit tests/contract tests/host tests/fleet tests/mutants -m "not soak"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

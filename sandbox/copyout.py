@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -198,8 +199,8 @@ def copy(
 ) -> tuple[OutputFile, ...]:
     """Copies what was inspected into an empty folder, durably.
 
-    Files get mode 0640, or 0750 if their owner could execute them; folders 0750. Set-id bits, extended attributes,
-    times and owners stay behind; holes stay holes.
+    Files get mode 0640, or 0750 if their owner could execute them; folders 0750. Times of files are
+    kept, as far as they are not in the future; set-id bits, extended attributes and owners stay behind; holes stay.
 
     Args:
         manifest: what `inspect` returned for the same folder.
@@ -290,6 +291,8 @@ def _copy_file(source: int, parent: int, name: str, found: Found, progress: Call
             progress(length)
         os.ftruncate(target, found.size)
         os.fchmod(target, 0o750 if found.executable else 0o640)
+        modified = min(os.fstat(source).st_mtime_ns, time.time_ns())  # a script's clock claims nothing of the future
+        os.utime(target, ns=(modified, modified))
         os.fsync(target)
     finally:
         os.close(target)

@@ -24,7 +24,6 @@ import errno
 import faulthandler
 import hashlib
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import inspect
@@ -122,7 +121,7 @@ def read_source(order: dict[str, Any]) -> bytes:
 # --- the surroundings of the script ------------------------------------------------------------------------------
 
 
-class RunModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class RunModules:
     """Makes `reduce_vars` and the script importable, ahead of whatever the script does to `sys.path`.
 
     Many scripts append the folder of another instrument, which has a `reduce_vars` of its own; neither that, nor
@@ -138,7 +137,8 @@ class RunModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Answer for the two names of the run only."""
         if name not in self.origins:
             return None
-        spec = importlib.machinery.ModuleSpec(name, self, origin=self.origins[name])
+        # A finder and loader by its methods alone: importlib.abc would load a dozen modules that no script asked for.
+        spec = importlib.machinery.ModuleSpec(name, self, origin=self.origins[name])  # type: ignore[arg-type]  # ditto
         # This is what gives the module a __file__.
         spec.has_location = self.origins[name] is not None
         return spec

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 from sandbox.limits import format_duration, format_size
 from supervisor import shown
 from supervisor.demoruns import RUNS, DemoTrouble
-from supervisor.demosite import Seen
 from supervisor.terminal import of_limit
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from sandbox.limits import Limits
     from supervisor.demoruns import DemoRun
-    from supervisor.demosite import DemoSite
+    from supervisor.demosite import DemoSite, Seen
 
 #: Seconds for all four; they need about ten.
 PATIENCE = 180.0

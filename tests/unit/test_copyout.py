@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,16 @@ def test_files_and_folders_are_copied_with_their_digests(place):
     assert (place.target / "a" / "data.nxs").stat().st_mode & 0o7777 == 0o640
     assert (place.target / "run.sh").stat().st_mode & 0o7777 == 0o750
     assert (place.target / "a").stat().st_mode & 0o7777 == 0o750
+
+
+def test_times_are_kept_but_none_lies_in_the_future(place):
+    (place.out / "old").write_bytes(b"x")
+    (place.out / "future").write_bytes(b"x")
+    os.utime(place.out / "old", (1_000_000_000, 1_000_000_000))
+    os.utime(place.out / "future", (9_000_000_000, 9_000_000_000))
+    place.copy()
+    assert (place.target / "old").stat().st_mtime == 1_000_000_000
+    assert (place.target / "future").stat().st_mtime <= time.time()
 
 
 def test_an_empty_folder_is_an_empty_result(place):
