@@ -69,6 +69,8 @@ class Dossier:
     promoted: Promoted | None = None
     later: Promoted | None = None
     cancel: Cancel | None = None
+    #: The message was delivered more than once; it ran once.
+    redelivered: bool = False
     not_before: float = 0.0
     #: Frozen, and answered by a receipt.
     started: bool = False
@@ -164,6 +166,7 @@ class Reader:
             promoted=promoted,
             later=self._try(lambda: cells.later(decided.n), None) if decided is not None else None,
             cancel=self._try(lambda: _cancel(place), None),
+            redelivered=self._try(lambda: durable.exists(place.redelivered), False),  # the value where it fails
             not_before=self._try(lambda: read_not_before(place), 0.0),
             started=durable.exists(place.started),
             started_sent=durable.exists(place.started_sent),

@@ -85,6 +85,7 @@ def journal(layout: Layout, request: Request) -> Taken:
         request = known or request
         if not durable.exists(place.final):
             index(layout, request)  # the crash may have come between request.json and the entries
+        durable.touch(place.redelivered, "redelivered")
         return Taken.DUPLICATE
     index(layout, request)
     return Taken.NEW

@@ -86,6 +86,11 @@ class JobPlace:
         return os.path.join(self.root, "started.sent")
 
     @property
+    def redelivered(self) -> str:
+        """Mark: the message came more than once; for people, decides nothing."""
+        return os.path.join(self.root, "redelivered")
+
+    @property
     def final(self) -> str:
         """The cell that points at the committed outcome."""
         return os.path.join(self.root, "final")

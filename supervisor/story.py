@@ -83,6 +83,8 @@ def text(dossier: Dossier, now: float, waits_for: str = "") -> list[str]:
     rows += [f"waits:     {waits_for}"] if waits_for else []
     if dossier.state == "waiting" and dossier.not_before > now:
         rows.append(f"next try:  not before {moment(dossier.not_before, now)}")
+    if dossier.redelivered:
+        rows.append("delivery:  its message came more than once; it is one job all the same")
     if dossier.cancel is not None:
         by = f" by {dossier.cancel.who}"
         late = "" if _verdict(dossier) in ("", "cancelled") else "; it came too late to change anything"
@@ -227,6 +229,7 @@ def record(dossier: Dossier, waits_for: str = "") -> dict[str, Any]:
         "not_before": dossier.not_before or None,
         "received": request.journaled,
         "resubmit_of": request.resubmit_of or None,
+        "redelivered": dossier.redelivered,
         "cancel": None if dossier.cancel is None else {"who": dossier.cancel.who, "time": dossier.cancel.written},
         "attempts": [_attempt_record(attempt) for attempt in dossier.attempts],
         "places": [{"path": p.path, "kept": p.kept, "mode": p.mode, "files": p.files} for p in dossier.places],
