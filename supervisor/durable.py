@@ -31,19 +31,26 @@ def open_folder(path: str) -> int:
 
 def read(path: str) -> bytes | None:
     """Return the bytes of the record at `path`, or None where there is none."""
+    fd = open_record(path)
+    if fd is None:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        return file.read()
+
+
+def open_record(path: str) -> int | None:
+    """Open the record at `path` for reading, through a freshly opened folder; None where there is none."""
     folder, name = os.path.split(path)
     try:
         dirfd = open_folder(folder)
     except FileNotFoundError:
         return None
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
     except FileNotFoundError:
         return None
     finally:
         os.close(dirfd)
-    with os.fdopen(fd, "rb") as file:
-        return file.read()
 
 
 def exists(path: str) -> bool:

@@ -20,6 +20,12 @@ def is_alive(who: Identity) -> bool:
     return who.boot == proctree.boot_id() and proctree.alive(proctree.Identity(who.pid, who.start))
 
 
+def signal_exactly(who: Identity, number: int) -> bool:
+    """Send a signal to exactly this process, never to one that got its number later; say whether it was sent."""
+    process = proctree.look(who.pid)
+    return process is not None and process.start == who.start and proctree.send(process, number)
+
+
 def end_box(run: RunRecord, spool: str) -> bool:
     """End what is left of the box of a dead shepherd; say whether it is proven empty.
 

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from supervisor import broker, order, polled
+from supervisor.leftovers import is_alive, signal_exactly
 from supervisor.publication import Phase, Publication
 
 if TYPE_CHECKING:
@@ -201,8 +202,7 @@ class Loop:
             self._link.ack(event.key, event.key)
         for run in self._runs.values():
             if run.job in event.cancelled:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(run.shepherd.pid, signal.SIGUSR1)
+                signal_exactly(run.shepherd, signal.SIGUSR1)
         if event.what != "duplicate":
             self._scan_soon()
 
@@ -294,6 +294,10 @@ class Loop:
         try:
             fd = os.pidfd_open(run.shepherd.pid)
         except ProcessLookupError:
+            self._order(polled.Inspect(run=run))
+            return
+        if not is_alive(run.shepherd):  # gone before the open: the number may be another's by now
+            os.close(fd)
             self._order(polled.Inspect(run=run))
             return
         self._pidfds[fd] = key

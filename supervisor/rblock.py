@@ -13,7 +13,7 @@ import errno
 import os
 from dataclasses import dataclass
 
-from supervisor.durable import open_folder
+from supervisor.durable import open_record
 from supervisor.failpoints import effect
 
 _LENGTH = 32
@@ -73,17 +73,9 @@ class RbLock:
 
 def read_counter(path: str) -> Counter | None:
     """Return the counter of the lock file at `path` by a fresh open, or None where there is no lock file."""
-    folder, name = os.path.split(path)
-    try:
-        dirfd = open_folder(folder)
-    except FileNotFoundError:
+    fd = open_record(path)
+    if fd is None:
         return None
-    try:
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=dirfd)
-    except FileNotFoundError:
-        return None
-    finally:
-        os.close(dirfd)
     try:
         return read_counter_at(fd)
     finally:

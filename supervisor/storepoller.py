@@ -7,18 +7,14 @@ takes it, and is not acknowledged before. A defect ends the thread and, through 
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
 import random
-import signal
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supervisor import durable, intake, journal, paths, plans, records, request
-from supervisor.attempts import run_record
+from supervisor.activeruns import ActiveRuns, active_run
 from supervisor.cells import RbCells
 from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
 from supervisor.ends import ending_of
@@ -26,32 +22,27 @@ from supervisor.hosts import HostBeat, live, read_beat, write_beat
 from supervisor.leftovers import end_box, is_alive
 from supervisor.nurserylink import NurseryGone
 from supervisor.polled import (
-    ActiveRun,
     Claim,
     Command,
     Damaged,
-    Decided,
     Defect,
     Describe,
     Found,
     Inspect,
-    Inspected,
     Mark,
     NotClaimed,
     Poisoned,
     Scan,
     Scanned,
     Started,
-    StartedReply,
     Stop,
     StoreTrouble,
     StoreWell,
     Take,
     Taken,
 )
-from supervisor.rblock import LostLock, read_counter
 from supervisor.scanning import Scanner
-from supervisor.takeover import MuteWatch, Watch
+from supervisor.takeover import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,12 +50,10 @@ if TYPE_CHECKING:
     from supervisor.layout import Layout
     from supervisor.nurserylink import NurseryLink
     from supervisor.order import Head
-    from supervisor.records import Epoch, Identity, Request
+    from supervisor.records import Epoch
     from supervisor.runplan import RunPlan
     from supervisor.settings import Settings
 
-#: Seconds within which a shepherd must have written `run.json` (DESIGN §3).
-_HAND_OVER = 30.0
 #: Pauses of the poller, seconds: while a lock is handed over, while runs are active, else.
 _QUICK = 0.01
 _ACTIVE = 0.25
@@ -73,16 +62,6 @@ _IDLE = 2.0
 _COOL = 1.0
 _DAMAGED = 60.0
 _BUSY = 0.5
-
-
-@dataclass(slots=True)
-class _HandOver:
-    """A lock that was given to a shepherd which has not begun yet."""
-
-    claimed: Claimed
-    run: ActiveRun
-    deadline: float
-    next_beat: float
 
 
 class Poller(threading.Thread):
@@ -105,9 +84,6 @@ class Poller(threading.Thread):
         self._tell = tell
         self._orders: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._postponed: list[Command] = []
-        self._hand_overs: list[_HandOver] = []
-        self._active: dict[tuple[str, int], ActiveRun] = {}
-        self._told_started: set[str] = set()
         self._told_damage: set[str] = set()
         self._described = Describe(slots=settings.host.slot_count(1), running=0, state="starting")
         self._counter = 0
@@ -115,8 +91,6 @@ class Poller(threading.Thread):
         self._trouble = False
         self._ended = False
         self._watch = Watch()
-        #: Twice the time after which a shepherd ends its own box: it had its chance (DESIGN §3).
-        self._mute = MuteWatch(2 * settings.lock.self_kill_after)
         around = Surroundings(
             host=facts.host,
             boot=facts.boot,
@@ -130,6 +104,7 @@ class Poller(threading.Thread):
             ending=lambda of, n, ruling: ending_of(of, n, ruling, settings, facts),
         )
         self._claimer = Claimer(layout, around)
+        self._runs = ActiveRuns(settings, layout, facts, self._claimer, tell)
         self._scanner = Scanner(
             layout,
             enabled=self._enabled,
@@ -159,7 +134,10 @@ class Poller(threading.Thread):
     def run(self) -> None:
         """Do what is ordered until told to stop."""
         try:
-            self._adopt()
+            try:
+                self._runs.adopt(self._scanner.rbs())
+            except OSError as error:
+                self._in_trouble(error)
             while not self._ended:
                 self.last_turn = time.monotonic()
                 self._turn()
@@ -179,20 +157,19 @@ class Poller(threading.Thread):
             for postponed in again:
                 self._attempt(postponed)
         try:
-            self._hand_over()
-            self._look_at_runs()
+            self._runs.look()
             self._beat_host()
         except OSError as error:
             self._in_trouble(error)
             time.sleep(_COOL)  # the store is away; nothing tells when it is back
 
     def _pause(self) -> float:
-        if self._hand_overs:
+        if self._runs.handing_over:
             return _QUICK
         if self._postponed:
             return _COOL
         until_beat = max(0.0, self._next_beat - time.monotonic())
-        return min(_ACTIVE if self._active else _IDLE, until_beat)
+        return min(_ACTIVE if self._runs.any else _IDLE, until_beat)
 
     def _attempt(self, command: Command) -> None:
         """Do a command; what fails for the store's sake is told and, where something would be lost, done again."""
@@ -233,7 +210,7 @@ class Poller(threading.Thread):
             case Claim():
                 self._claim(command.head)
             case Inspect():
-                self._inspect(command.run)
+                self._runs.inspect(command.run)
             case Mark():
                 self._mark(command)
             case Describe():
@@ -322,10 +299,8 @@ class Poller(threading.Thread):
             self._tell(NotClaimed(rb_part=head.rb, why=str(gone), cool_down=_COOL))
             return
         run = active_run(claimed.request, head.rb, claimed.n, claimed.errand, shepherd)
-        now = time.monotonic()
         if claimed.errand == "run":
-            self._hand_overs.append(_HandOver(claimed, run, now + _HAND_OVER, now + self._settings.lock.beat))
-            self._active[run.rb, run.n] = run
+            self._runs.begin(claimed, run)
         else:
             claimed.lock.close()
         self._tell(Started(run=run))
@@ -344,83 +319,6 @@ class Poller(threading.Thread):
         finally:
             claimed.lock.close()
         self._tell(NotClaimed(rb_part=head.rb, why=why, cool_down=0.0))
-
-    def _hand_over(self) -> None:
-        """Beat the lock until the shepherd has begun, then let go of our copy (DESIGN §3)."""
-        for over in list(self._hand_overs):
-            claimed, now = over.claimed, time.monotonic()
-            begun = durable.exists(self._layout.job(claimed.request.job).run(claimed.n))
-            cells = RbCells(self._layout.rb(claimed.rb))
-            if begun or cells.outcome(claimed.n) is not None or not is_alive(over.run.shepherd):
-                self._hand_overs.remove(over)
-                claimed.lock.close()
-            elif now >= over.deadline:
-                self._hand_overs.remove(over)
-                self._claimer.release(claimed.rb, claimed.n, "nursery: no run.json within 30 s")
-                claimed.lock.close()
-            elif now >= over.next_beat:
-                over.next_beat = now + self._settings.lock.beat
-                try:
-                    claimed.lock.beat(claimed.n)
-                except LostLock:
-                    self._hand_overs.remove(over)
-                    claimed.lock.close()
-
-    def _look_at_runs(self) -> None:
-        for run in list(self._active.values()):
-            place = self._layout.job(run.job)
-            if run.job not in self._told_started:
-                data = durable.read(place.started)
-                if data is not None:
-                    self._told_started.add(run.job)
-                    if not durable.exists(place.started_sent):
-                        self._tell(StartedReply(job=run.job, reply=records.unpack(place.started, data)))
-            if RbCells(self._layout.rb(run.rb)).outcome(run.n) is not None:
-                self._forget(run)
-                self._tell(Decided(run=run))
-            elif self._mute.is_mute((run.rb, run.n), read_counter(self._layout.rb(run.rb).lock), time.monotonic()):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(run.shepherd.pid, signal.SIGKILL)
-
-    def _forget(self, run: ActiveRun) -> None:
-        self._active.pop((run.rb, run.n), None)
-        self._told_started.discard(run.job)
-        self._mute.forget((run.rb, run.n))
-
-    def _inspect(self, run: ActiveRun) -> None:
-        outcome = RbCells(self._layout.rb(run.rb)).outcome(run.n)
-        self._look_at_runs()
-        self._forget(run)
-        self._tell(
-            Inspected(
-                run=run,
-                kind=outcome.kind if outcome is not None else "",
-                verdict=outcome.verdict if outcome is not None else "",
-                sentence=(outcome.sentence or outcome.why) if outcome is not None else "",
-            )
-        )
-
-    def _adopt(self) -> None:
-        """Find the shepherds that outlived the last supervisor, by `run.json` (DESIGN §3)."""
-        try:
-            for part, rb in self._scanner.rbs().items():
-                cells = RbCells(self._layout.rb(rb))
-                last = cells.last()
-                holder = cells.epoch(last) if last else None
-                if holder is None or (holder.host, holder.boot) != (self._facts.host, self._facts.boot):
-                    continue
-                record = run_record(self._layout.job(holder.job), last)
-                wanted = journal.read_request(self._layout.job(holder.job))
-                if record is None or wanted is None or not is_alive(record.shepherd):
-                    continue
-                run = active_run(wanted, part, last, "run", record.shepherd)
-                self._tell(Started(run=run))
-                if cells.outcome(last) is None:
-                    self._active[rb, last] = run
-                else:
-                    self._tell(Decided(run=run))
-        except OSError as error:
-            self._in_trouble(error)
 
     # --- this host --------------------------------------------------------------------------------------------
 
@@ -458,18 +356,3 @@ class Poller(threading.Thread):
                 state=said.state,
             ),
         )
-
-
-def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identity) -> ActiveRun:
-    """Return what the loop keeps of a shepherd."""
-    return ActiveRun(
-        job=of.job,
-        rb=of.rb,
-        rb_part=rb_part,
-        n=n,
-        errand=errand,
-        shepherd=shepherd,
-        instrument=of.instrument,
-        run=of.run,
-        since=time.time(),
-    )

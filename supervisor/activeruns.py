@@ -1,0 +1,175 @@
+"""The runs under way on this host, as the store shows them: begun, started, decided, gone.
+
+A lock is handed to a shepherd and beaten until that has begun; then the store is looked at for what it freezes and
+decides. A supervisor that comes up finds the shepherds of the last one by `run.json` (DESIGN §3).
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from supervisor import durable, journal, records
+from supervisor.attempts import run_record
+from supervisor.cells import RbCells
+from supervisor.leftovers import is_alive, signal_exactly
+from supervisor.polled import ActiveRun, Decided, Found, Inspected, Started, StartedReply
+from supervisor.rblock import LostLock, read_counter
+from supervisor.takeover import MuteWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from supervisor.claim import Claimed, Claimer
+    from supervisor.layout import Layout
+    from supervisor.plans import HostFacts
+    from supervisor.records import Identity, Request
+    from supervisor.settings import Settings
+
+#: Seconds within which a shepherd must have written `run.json` (DESIGN §3).
+_HAND_OVER = 30.0
+
+
+@dataclass(slots=True)
+class _HandOver:
+    """A lock that was given to a shepherd which has not begun yet."""
+
+    claimed: Claimed
+    run: ActiveRun
+    deadline: float
+    next_beat: float
+
+
+class ActiveRuns:
+    """What is under way here; used by the poller's thread alone."""
+
+    def __init__(
+        self, settings: Settings, layout: Layout, facts: HostFacts, claimer: Claimer, tell: Callable[[Found], None]
+    ) -> None:
+        """Look at the runs of the host of `facts`; what is found goes to `tell`."""
+        self._layout = layout
+        self._facts = facts
+        self._claimer = claimer
+        self._tell = tell
+        self._beat_every = settings.lock.beat
+        self._hand_overs: list[_HandOver] = []
+        self._active: dict[tuple[str, int], ActiveRun] = {}
+        self._told_started: set[str] = set()
+        #: Twice the time after which a shepherd ends its own box: it had its chance (DESIGN §3).
+        self._mute = MuteWatch(2 * settings.lock.self_kill_after)
+
+    @property
+    def handing_over(self) -> bool:
+        """Whether a shepherd is about to begin."""
+        return bool(self._hand_overs)
+
+    @property
+    def any(self) -> bool:
+        """Whether a run is under way and not decided."""
+        return bool(self._active)
+
+    def begin(self, claimed: Claimed, run: ActiveRun) -> None:
+        """Take up a run whose shepherd was just forked; its lock is beaten here until it has begun."""
+        now = time.monotonic()
+        self._hand_overs.append(_HandOver(claimed, run, now + _HAND_OVER, now + self._beat_every))
+        self._active[run.rb, run.n] = run
+
+    def look(self) -> None:
+        """Look at everything that is under way."""
+        self._hand_over()
+        self._look_at_runs()
+
+    def _hand_over(self) -> None:
+        """Beat the lock until the shepherd has begun, then let go of our copy (DESIGN §3)."""
+        for over in list(self._hand_overs):
+            claimed, now = over.claimed, time.monotonic()
+            begun = durable.exists(self._layout.job(claimed.request.job).run(claimed.n))
+            cells = RbCells(self._layout.rb(claimed.rb))
+            if begun or cells.outcome(claimed.n) is not None or not is_alive(over.run.shepherd):
+                self._hand_overs.remove(over)
+                claimed.lock.close()
+            elif now >= over.deadline:
+                self._hand_overs.remove(over)
+                self._claimer.release(claimed.rb, claimed.n, "nursery: no run.json within 30 s")
+                claimed.lock.close()
+            elif now >= over.next_beat:
+                over.next_beat = now + self._beat_every
+                try:
+                    claimed.lock.beat(claimed.n)
+                except LostLock:
+                    self._hand_overs.remove(over)
+                    claimed.lock.close()
+
+    def _look_at_runs(self) -> None:
+        for run in list(self._active.values()):
+            place = self._layout.job(run.job)
+            if run.job not in self._told_started:
+                data = durable.read(place.started)
+                if data is not None:
+                    self._told_started.add(run.job)
+                    if not durable.exists(place.started_sent):
+                        self._tell(StartedReply(job=run.job, reply=records.unpack(place.started, data)))
+            if RbCells(self._layout.rb(run.rb)).outcome(run.n) is not None:
+                self._forget(run)
+                self._tell(Decided(run=run))
+            elif self._mute.is_mute((run.rb, run.n), read_counter(self._layout.rb(run.rb).lock), time.monotonic()):
+                signal_exactly(run.shepherd, signal.SIGKILL)
+
+    def _forget(self, run: ActiveRun) -> None:
+        self._active.pop((run.rb, run.n), None)
+        self._told_started.discard(run.job)
+        self._mute.forget((run.rb, run.n))
+
+    def inspect(self, run: ActiveRun) -> None:
+        """Tell what became of a run whose shepherd has gone."""
+        outcome = RbCells(self._layout.rb(run.rb)).outcome(run.n)
+        self._look_at_runs()
+        self._forget(run)
+        self._tell(
+            Inspected(
+                run=run,
+                kind=outcome.kind if outcome is not None else "",
+                verdict=outcome.verdict if outcome is not None else "",
+                sentence=(outcome.sentence or outcome.why) if outcome is not None else "",
+            )
+        )
+
+    def adopt(self, rbs: Mapping[str, str]) -> None:
+        """Find the shepherds that outlived the last supervisor, by `run.json`.
+
+        Args:
+            rbs: every RB with something waiting: its part in the `waiting` names, and its text.
+        """
+        for part, rb in rbs.items():
+            cells = RbCells(self._layout.rb(rb))
+            last = cells.last()
+            holder = cells.epoch(last) if last else None
+            if holder is None or (holder.host, holder.boot) != (self._facts.host, self._facts.boot):
+                continue
+            record = run_record(self._layout.job(holder.job), last)
+            wanted = journal.read_request(self._layout.job(holder.job))
+            if record is None or wanted is None or not is_alive(record.shepherd):
+                continue
+            run = active_run(wanted, part, last, "run", record.shepherd)
+            self._tell(Started(run=run))
+            if cells.outcome(last) is None:
+                self._active[rb, last] = run
+            else:
+                self._tell(Decided(run=run))
+
+
+def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identity) -> ActiveRun:
+    """Return what the loop keeps of a shepherd."""
+    return ActiveRun(
+        job=of.job,
+        rb=of.rb,
+        rb_part=rb_part,
+        n=n,
+        errand=errand,
+        shepherd=shepherd,
+        instrument=of.instrument,
+        run=of.run,
+        since=time.time(),
+    )
