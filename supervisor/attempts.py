@@ -24,13 +24,13 @@ class History:
     #: Attempts that ended in a retry.
     retries: int = 0
     #: Epochs whose staging may still stand somewhere.
-    revoked: tuple[int, ...] = ()
+    abandoned: tuple[int, ...] = ()
 
 
 def history(place: JobPlace, cells: RbCells) -> History:
     """Return what the earlier attempts of the job at `place` came to; `cells` are those of its RB."""
     epochs: list[int] = []
-    revoked: list[int] = []
+    abandoned: list[int] = []
     lost = retries = 0
     for name in durable.listing(place.attempts):
         n = int(name) if name.isdigit() else 0
@@ -38,13 +38,13 @@ def history(place: JobPlace, cells: RbCells) -> History:
         if outcome is None:
             continue
         epochs.append(n)
+        if outcome.kind != "committed":
+            abandoned.append(n)
         if outcome.kind == "retry":
             retries += 1
-        elif outcome.kind == "revoked":
-            revoked.append(n)
-            if outcome.by != "self" and durable.exists(place.run(n)):
-                lost += 1
-    return History(epochs=tuple(epochs), lost=lost, retries=retries, revoked=tuple(revoked))
+        elif outcome.kind == "revoked" and outcome.by != "self" and durable.exists(place.run(n)):
+            lost += 1
+    return History(epochs=tuple(epochs), lost=lost, retries=retries, abandoned=tuple(abandoned))
 
 
 def run_record(place: JobPlace, n: int) -> RunRecord | None:

@@ -178,7 +178,10 @@ class Claimer:
             lock.beat(n)
             return Claimed(errand="run", lock=lock, rb=request.rb, n=n, request=request, history=past)
         if ruling in (Ruling.CANCEL, Ruling.GIVE_UP):
-            return self.end(request, cells, n, around.ending(request, n, ruling))
+            ended = self.end(request, cells, n, around.ending(request, n, ruling))
+            if isinstance(ended, Ended) and past.abandoned:  # a shepherd sweeps what earlier attempts have staged
+                return Claimed(errand="repair", lock=lock, rb=request.rb, n=n, request=request, history=past)
+            return ended
         self._decide(cells, n, Outcome(kind="released", why=f"facts changed: {ruling.value}"))
         return Left(why=f"facts changed after the claim: {ruling.value}")
 

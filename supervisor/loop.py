@@ -35,6 +35,8 @@ _TURN = 1.0
 _HANGING = 30.0
 #: Scans without a free slot are rarer by this factor.
 _SLOW = 5.0
+#: Longest pause between two errands of one RB, seconds.
+_LONGEST_COOL = 60.0
 
 
 class DefectMet(Exception):
@@ -60,6 +62,8 @@ class Loop:
         self._claiming: set[str] = set()
         self._cool: dict[str, float] = {}
         self._served: dict[str, float] = {}
+        #: Errands in a row that an RB has had.
+        self._errands: dict[str, int] = {}
         self._publications: dict[str, Publication] = {}
         #: Jobs told to the end, and after how many scans their mark is seen: an older scan may still show them.
         self._told: dict[str, int] = {}
@@ -320,7 +324,11 @@ class Loop:
         self._decided.discard((run.rb, run.n))
         self._scan_soon()
         if run.errand != "run":
+            # An archive that this host cannot see leaves nothing to conclude: look again, ever more rarely.
+            tries = self._errands[run.rb_part] = self._errands.get(run.rb_part, -1) + 1
+            self._cool[run.rb_part] = time.monotonic() + min(_LONGEST_COOL, 0.1 * 2.0 ** min(tries, 20))
             return
+        self._errands.pop(run.rb_part, None)
         facts = {"action": "run", "job": run.job, "rb": run.rb, "run": run.run, "verdict": event.verdict}
         what = event.sentence or "its shepherd died before it was decided; it runs again"
         log.info(

@@ -26,7 +26,9 @@ class HostFacts:
     code_version: str
 
 
-def errand(plan_of: Request, n: int, kind: str, settings: Settings, facts: HostFacts) -> RunPlan:
+def errand(
+    plan_of: Request, n: int, kind: str, settings: Settings, facts: HostFacts, history: History | None = None
+) -> RunPlan:
     """Return the plan of an errand that runs nothing: `promote` or `repair`."""
     return RunPlan(
         errand=kind,
@@ -43,6 +45,7 @@ def errand(plan_of: Request, n: int, kind: str, settings: Settings, facts: HostF
         version=plan_of.version,
         beat=settings.lock.beat,
         self_kill_after=settings.lock.self_kill_after,
+        sweep=list(history.abandoned) if history is not None else [],
         give_up=settings.publish.give_up,
     )
 
@@ -74,7 +77,7 @@ def run(plan_of: Request, n: int, history: History, settings: Settings, facts: H
     )
     limits = settings.limits_for(decoded.instrument, decoded.rb)
     good, attempt = placement.log_names, placement.attempt_log_names(n)
-    base = errand(plan_of, n, "run", settings, facts)
+    base = errand(plan_of, n, "run", settings, facts, history)
     fields: dict[str, Any] = {name: getattr(base, name) for name in RunPlan.__dataclass_fields__}
     fields |= {
         "box": _box(decoded, placement, limits, settings),
@@ -92,7 +95,6 @@ def run(plan_of: Request, n: int, history: History, settings: Settings, facts: H
             "jitter": settings.retry.jitter,
             "luck": luck,
         },
-        "sweep": list(history.revoked),
     }
     return RunPlan(**fields)
 

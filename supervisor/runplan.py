@@ -51,7 +51,7 @@ class RunPlan:
     give_up: float = 86400.0
     #: by, count (retries so far), cap, first, longest (seconds), jitter (fraction), luck (0 to 1, drawn beforehand).
     retry: dict[str, Any] = field(default_factory=dict)
-    #: Epochs of this job that were revoked: their staging is swept.
+    #: Epochs of this job that came to nothing: their staging is swept.
     sweep: list[int] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from sandbox.copyout import copy
+from sandbox.copyout import OutputRejected, copy
 from supervisor import archive, durable, names, records
 from supervisor.promotion import staging_name
 from supervisor.records import Target
@@ -99,8 +99,9 @@ class Staging:
             if there is not None and not there.is_of(self._plan.rb):
                 raise ForeignTarget(f'"{path}" holds the result of RB {there.rb}, not of RB {self._plan.rb}')
         target = self._target(path, mode, overwrite=mode == "merge")
-        self._make(target)
         self.targets.append(target)
+        self.write_plan()  # before the folder is made: what no plan names no sweep finds
+        self._make(target)
 
     def open_extra(self, path: str) -> str | None:
         """Make the staging folder of a folder the script returned; return why it is passed over, or None.
@@ -111,7 +112,7 @@ class Staging:
         Raises:
             SiteTrouble: it cannot be written.
         """
-        home = self.targets[0].path
+        home = self.targets[-1].path  # the archive's own stands last
         if path == home:
             return None
         if path.startswith(home + os.sep):
@@ -125,8 +126,9 @@ class Staging:
         plan = self._plan
         own = there is None or (there.rb == plan.rb and there.run == plan.run)
         target = self._target(path, "replace" if own else "merge", overwrite=False)
-        self._make(target)
         self.targets.insert(len(self.targets) - 1, target)  # extra folders first, then the archive (DESIGN §5)
+        self.write_plan()
+        self._make(target)
         return None
 
     def write_plan(self) -> None:
@@ -141,8 +143,13 @@ class Staging:
 
         Raises:
             SiteTrouble: the archive does not take them.
+            OutputRejected: an output bears the name of our own record.
         """
         outputs: tuple[OutputFile, ...] = ()
+        if any(found.path.split("/")[0] == archive.RUN_FILE for found in manifest.files) or (
+            archive.RUN_FILE in manifest.folders
+        ):
+            raise OutputRejected(f"output '{archive.RUN_FILE}' bears the name of the record of a result")
         for target in self.targets:
             folder = self.folder(target)
             try:
@@ -215,7 +222,7 @@ def remove_staging(target: Target, n: int) -> None:
 
 
 def sweep(place: JobPlace, epochs: list[int]) -> None:
-    """Remove the staging folders named in the plans of revoked epochs; a zombie that still copies there loses them."""
+    """Remove the staging named in the plans of epochs that came to nothing; a zombie that copies there loses it."""
     for n in epochs:
         data = durable.read(place.plan(n))
         if data is not None:

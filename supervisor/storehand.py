@@ -121,6 +121,7 @@ class StoreHand(threading.Thread):
             else:
                 self._beat()
                 repair_takes(self._cells, self._plan, self._me)
+            sweep(self._job, self._plan.sweep)
         except LostLock as lost:
             self._say("stop", KillReason.lost_lock)
             self._revoke_self(str(lost))
@@ -189,7 +190,6 @@ class StoreHand(threading.Thread):
             self._say("abandon", None)
             self._commit(self._without_run(Verdict.output_rejected, f"result refused: {foreign}"), {})
             return
-        self._staging.write_plan()
         if durable.exists(self._job.cancel):
             self._say("abandon", None)
             self._staging.drop()
@@ -205,7 +205,6 @@ class StoreHand(threading.Thread):
         with effect("box.outcome"):
             outcome = running.outcome()
         self._finish(outcome, running)
-        sweep(self._job, plan.sweep)
 
     def _unbuilt(self) -> None:
         """The box could not be prepared: a full scratch is a condition of the site, all else is told as it is."""
@@ -297,8 +296,6 @@ class StoreHand(threading.Thread):
             remark = self._staging.open_extra(path)
             if remark:
                 remarks.append(remark)
-        if len(self._staging.targets) > 1:
-            self._staging.write_plan()
         named = self._named_logs(outcome, logs, self._plan.log_names)
         manifest = running.manifest
         assert manifest is not None  # a completed run has been inspected

@@ -307,7 +307,9 @@ class Poller(threading.Thread):
 
     def _plan(self, claimed: Claimed) -> RunPlan:
         if claimed.errand != "run":
-            return plans.errand(claimed.request, claimed.n, claimed.errand, self._settings, self._facts)
+            return plans.errand(
+                claimed.request, claimed.n, claimed.errand, self._settings, self._facts, claimed.history
+            )
         return plans.run(claimed.request, claimed.n, claimed.history, self._settings, self._facts, luck=random.random())
 
     def _refuse(self, claimed: Claimed, head: Head, why: str) -> None:

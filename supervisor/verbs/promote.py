@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sandbox.linux import proctree
-from supervisor import archive, merging, shown
+from supervisor import archive, durable, merging, shown, waiting
 from supervisor.cells import RbCells, read_final
 from supervisor.ending import Ending
 from supervisor.exitcodes import INTERNAL, OK
@@ -79,6 +79,8 @@ def promote(store: OpenStore, request: Request) -> tuple[str, int]:
             INTERNAL,
         )
     try:
+        # A take without a waiting entry would be work that no poll sees, if we die in the middle.
+        durable.touch(store.layout.path("waiting", waiting.entry_of(request).name), "waiting")
         return _promote(store, request, cells, final.n, lock)
     except LostLock as lost:
         return f"the lock of RB {request.rb} was lost ({lost}); try again", INTERNAL

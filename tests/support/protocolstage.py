@@ -488,7 +488,7 @@ class Stage:
 
     def _shepherd(self, claimed: Claimed, lock: RbLock, me: Actor) -> None:
         plan = self.plan(
-            me.host, claimed.request, claimed.n, errand=claimed.errand, sweep=list(claimed.history.revoked)
+            me.host, claimed.request, claimed.n, errand=claimed.errand, sweep=list(claimed.history.abandoned)
         )
         hand = Hand(self, plan, lock, me)
         try:

@@ -280,7 +280,10 @@ def test_a_job_whose_shepherds_died_too_often_gives_up(site):
         site.epoch(n)
         site.run_json(n)
         site.cells.link_outcome(n, Outcome(kind="revoked", by="supervisor"))
-    assert isinstance(site.claim(), Ended)
+    swept = site.claim()  # decided at once; a shepherd only sweeps what the lost attempts have staged
+    assert isinstance(swept, Claimed)
+    swept.lock.close()
+    assert (swept.errand, swept.history.abandoned) == ("repair", (1, 2, 3))
     assert site.cells.outcome(4).verdict == "gave_up"
 
 
@@ -301,7 +304,7 @@ def test_only_attempts_that_ran_and_were_lost_without_a_reason_of_ours_are_count
     site.epoch(6)
     durable.make_folder(site.layout.job("101").attempt(6), "attempt")
     assert history(site.layout.job("101"), site.cells) == History(
-        epochs=(1, 2, 3, 4, 5), lost=1, retries=1, revoked=(1, 2, 3)
+        epochs=(1, 2, 3, 4, 5), lost=1, retries=1, abandoned=(1, 2, 3, 4, 5)
     )
 
 
