@@ -6,6 +6,8 @@ decides. A supervisor that comes up finds the shepherds of the last one by `run.
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 import time
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 from supervisor import durable, journal, records
 from supervisor.attempts import run_record
 from supervisor.cells import RbCells
-from supervisor.leftovers import is_alive, signal_exactly
+from supervisor.leftovers import end_box, is_alive, signal_exactly, sweep_spool
 from supervisor.polled import ActiveRun, Decided, Found, Inspected, Started, StartedReply
 from supervisor.rblock import LostLock, read_counter
 from supervisor.takeover import MuteWatch
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Seconds within which a shepherd must have written `run.json` (DESIGN §3).
 _HAND_OVER = 30.0
+#: Seconds for which a scratch that nobody holds is left alone: its box may be in the making.
+_YOUNG = 5.0
 
 
 @dataclass(slots=True)
@@ -54,6 +58,9 @@ class ActiveRuns:
         self._claimer = claimer
         self._tell = tell
         self._beat_every = settings.lock.beat
+        self._spool = settings.spool.path
+        #: When the spool is to be swept next, by the monotonic clock: at the start, and after a shepherd died badly.
+        self._sweep_at = 0.0
         self._hand_overs: list[_HandOver] = []
         self._active: dict[tuple[str, int], ActiveRun] = {}
         self._told_started: set[str] = set()
@@ -80,6 +87,10 @@ class ActiveRuns:
         """Look at everything that is under way."""
         self._hand_over()
         self._look_at_runs()
+        now = time.monotonic()
+        if now >= self._sweep_at:
+            again = sweep_spool(self._spool, older_than=_YOUNG, now=time.time())
+            self._sweep_at = now + _YOUNG if again else math.inf
 
     def _hand_over(self) -> None:
         """Beat the lock until the shepherd has begun, then let go of our copy (DESIGN §3)."""
@@ -127,6 +138,7 @@ class ActiveRuns:
         outcome = RbCells(self._layout.rb(run.rb)).outcome(run.n)
         self._look_at_runs()
         self._forget(run)
+        self._clear(run)
         self._tell(
             Inspected(
                 run=run,
@@ -135,6 +147,16 @@ class ActiveRuns:
                 sentence=(outcome.sentence or outcome.why) if outcome is not None else "",
             )
         )
+
+    def _clear(self, run: ActiveRun) -> None:
+        """Remove the scratch of a shepherd that was killed after it had decided; one that ends well does it itself."""
+        if run.errand != "run":
+            return
+        record = run_record(self._layout.job(run.job), run.n)
+        if record is None:
+            self._sweep_at = 0.0  # it was killed before it could say which scratch is its own
+        elif os.path.lexists(record.scratch) and not end_box(record, self._spool):
+            self._sweep_at = 0.0
 
     def adopt(self, rbs: Mapping[str, str]) -> None:
         """Find the shepherds that outlived the last supervisor, by `run.json`.

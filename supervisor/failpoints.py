@@ -72,7 +72,7 @@ def _reach(folder: str, label: str) -> None:
         return  # another process of the same kind was first
     action = order.get("action", "kill")
     if action == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)
+        signal.raise_signal(signal.SIGSTOP)  # to this thread: sent to the process, it may let us run on a little
     else:
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from sandbox.linux import proctree
+from sandbox.linux.openfiles import held_below
 from sandbox.scratch import remove_tree
 
 if TYPE_CHECKING:
     from supervisor.records import Identity, RunRecord
 
+#: What a box's folder is called: its token.
+_TOKEN = re.compile(r"[0-9a-f]{16}")
 #: Seconds for killed processes to be gone; one in state D keeps its RB from being taken over until it is.
 _PATIENCE = 5.0
 
@@ -40,12 +44,49 @@ def end_box(run: RunRecord, spool: str) -> bool:
         return False
     parent, name = os.path.split(run.scratch)
     if name == run.token and os.path.realpath(parent) == os.path.realpath(spool):
-        try:
-            dirfd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
-        try:
-            remove_tree(dirfd, name)
-        finally:
-            os.close(dirfd)
+        _remove(parent, name)
     return True
+
+
+def sweep_spool(spool: str, *, older_than: float, now: float) -> bool:
+    """Remove the scratch of boxes that nobody holds any more: their shepherds were killed.
+
+    A shepherd holds descriptors of its scratch for as long as it lives, and a script stands in it.
+
+    Args:
+        spool: the folder of the boxes.
+        older_than: seconds since a folder was last changed; a box that is being made is younger.
+        now: seconds since 1970.
+
+    Returns:
+        Whether one was too young, or in use by something that carries its token and did not end: look again.
+    """
+    try:
+        names = [name for name in os.listdir(spool) if _TOKEN.fullmatch(name)]
+    except FileNotFoundError:
+        return False
+    held = held_below(spool) if names else set()
+    again = False
+    for name in names:
+        try:
+            age = now - os.stat(os.path.join(spool, name), follow_symlinks=False).st_mtime
+        except FileNotFoundError:
+            continue
+        if name in held:
+            continue
+        if age < older_than or proctree.carriers(name):
+            again = True
+            continue
+        _remove(spool, name)
+    return again
+
+
+def _remove(spool: str, name: str) -> None:
+    try:
+        dirfd = os.open(spool, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        remove_tree(dirfd, name)
+    finally:
+        os.close(dirfd)

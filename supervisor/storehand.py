@@ -115,13 +115,13 @@ class StoreHand(threading.Thread):
         try:
             if self._plan.errand == "run":
                 self._run()
-            elif self._plan.errand == "promote":
-                self._beat()
-                self._promote()
             else:
                 self._beat()
-                repair_takes(self._cells, self._plan, self._me)
-            sweep(self._job, self._plan.sweep)
+                sweep(self._job, self._plan.sweep)
+                if self._plan.errand == "promote":
+                    self._promote()
+                else:
+                    repair_takes(self._cells, self._plan, self._me)
         except LostLock as lost:
             self._say("stop", KillReason.lost_lock)
             self._revoke_self(str(lost))
@@ -180,6 +180,7 @@ class StoreHand(threading.Thread):
             time=time.time(),
         )
         durable.replace(self._job.run(plan.n), records.to_record(record), "run")
+        sweep(self._job, plan.sweep)  # before the commit: after it nobody comes back to what is left here
         try:
             self._preflight()
         except SiteTrouble as problem:

@@ -7,20 +7,21 @@ a killed supervisor, nursery or shepherd comes below this process and is seen (a
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from waiting import wait_until
 
 from sandbox.linux import prctl, proctree
-from supervisor import cli, durable
+from supervisor import config, durable, intake, journal
 from supervisor.failpoints import VARIABLE
 from supervisor.layout import Layout
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sandbox.linux.proctree import Process
+    from supervisor.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Generous: a kill-and-restart takes a second or two, on a small and noisy machine some more.
@@ -96,17 +98,23 @@ class FleetSite:
 
     Args:
         base: A folder of its own.
-        broker: STOMP URL, or "none".
+        broker_port: Where a STOMP broker listens on loopback; 0 for none.
         queues: Names of the queues by their key in the configuration.
     """
 
-    def __init__(self, base: Path, *, broker: str = "none", queues: dict[str, str] | None = None) -> None:
+    def __init__(self, base: Path, *, broker_port: int = 0, queues: dict[str, str] | None = None) -> None:
         self.base = base
+        self.broker_port = broker_port
         self.layout = Layout(str(base / "store"))
         self.archive = base / "archive"
         self.points = base / "points"
         self.config = base / "supervisor.toml"
         self.restarts = 0
+        self._passes = 0
+        self._then: Callable[[], object] | None = None
+        self._schedule: list[tuple[float, Callable[[], object]]] = []
+        self._next_kill = 0.0
+        self._order = ("", "")
         self._process: subprocess.Popen[bytes] | None = None
         self._service_managed = False
         self._before: set[int] = set()
@@ -115,7 +123,13 @@ class FleetSite:
             (base / name).mkdir(parents=True)
         named = "\n".join(f'{key} = "{name}"' for key, name in (queues or {}).items())
         self.config.write_text(
-            _CONFIG.format(base=base, broker=broker, queues=named, python=sys.executable, merging=MERGING)
+            _CONFIG.format(
+                base=base,
+                broker=f"stomp://127.0.0.1:{broker_port}" if broker_port else "none",
+                queues=named,
+                python=sys.executable,
+                merging=MERGING,
+            )
         )
 
     def __enter__(self) -> Self:
@@ -132,6 +146,8 @@ class FleetSite:
                 proctree.send(process, signal.SIGKILL)
             self.reap()
         self.reap()
+        if self._process is not None:
+            self._process.wait(PATIENCE)
         if not self._adopted_before:
             prctl.adopt_orphans(adopt=False)
 
@@ -153,9 +169,20 @@ class FleetSite:
         finally:
             os.close(log)
 
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration of this site."""
+        return config.load(str(self.config))
+
     def environment(self) -> dict[str, str]:
         """What our processes are started with."""
         return {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), VARIABLE: str(self.points)}
+
+    def serve(self) -> None:
+        """Start the supervisor, and go on when it takes messages."""
+        self.start()
+        said = self.base / "run" / "supervisor.json"
+        self.until(lambda: self.nursery() and said.exists(), "the supervisor to serve")
 
     def tend(self) -> None:
         """Do what a service manager does: start a supervisor that was killed again; nothing else may end it."""
@@ -173,7 +200,8 @@ class FleetSite:
 
         def look() -> Any:
             self.tend()
-            self.reap()
+            self._let_pass()
+            self._keep_schedule()
             return predicate()
 
         try:
@@ -223,14 +251,36 @@ class FleetSite:
         """Make the message that cancels a run."""
         return json.dumps({"instrument": instrument, "run_number": run, "cancel": True}).encode()
 
-    def submit(self, job: str, body: bytes) -> None:
-        """Journal a message, as the verb does, in this process."""
+    def submit(self, job: str, body: bytes, *, time_ms: int = 0) -> None:
+        """Journal a message as the verb does, in this process."""
+        now = time.time()
+        journal.open_store(self.layout, create=True)
+        headers = {"job-id": job, "timestamp": str(time_ms or int(now * 1000))}
+        what = intake.examine(body, headers, self.settings, host="test", hostname="test", now=now)
+        if isinstance(what, intake.CancelRun):
+            journal.cancel_run(self.layout, what.cancel)
+        else:
+            assert isinstance(what, intake.Run), what
+            journal.journal(self.layout, what.request)
+
+    def submit_by_verb(self, job: str, body: bytes) -> None:
+        """Journal a message by the verb, a process of its own; a person whose command was killed gives it again."""
         path = self.base / f"{job}.json"
         path.write_bytes(body)
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            status = cli.main(["submit", str(path), "--job", job, "--config", str(self.config)])
-        assert status == 0, said.getvalue()
+        command = [sys.executable, "-m", "supervisor.cli", "submit", str(path), "--job", job]
+
+        def submitted() -> bool:
+            done = subprocess.run(
+                [*command, "--config", str(self.config)],
+                env=self.environment(),
+                cwd="/",
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+            return done.returncode == 0
+
+        self.until(submitted, "the verb to journal the message")
 
     # --- fail-points ----------------------------------------------------------------------------------------------
 
@@ -241,14 +291,54 @@ class FleetSite:
         new.write_text(json.dumps(order))
         new.rename(self.points / "armed")
 
+    def arm_nth(self, process: str, label: str, nth: int) -> None:
+        """Have it killed when it reaches the point for the `nth` time; `until` lets it pass the times before."""
+        self._passes = nth - 1
+        self._order = (process, label)
+        self.arm(process, label, "stop" if self._passes else "kill")
+
+    def hold_nth(self, process: str, label: str, nth: int, then: Callable[[], object]) -> None:
+        """Have it held when it reaches the point for the `nth` time; `until` calls `then` and lets it go on."""
+        self._passes, self._then = nth, then
+        self._order = (process, label)
+        self.arm(process, label, "stop")
+
+    @property
+    def holding(self) -> bool:
+        """Whether the process that is to be held has not come, or has not been let go."""
+        return self._passes > 0
+
+    def kill_later(self, kills: list[tuple[float, Callable[[], object]]]) -> None:
+        """Have `until` call each of `kills` when so many seconds have passed since the one before."""
+        self._schedule = kills
+        self._next_kill = time.monotonic() + kills[0][0]
+
+    def _let_pass(self) -> None:
+        """Let the process that stopped at the point, one time too early, go on."""
+        if not self._passes or self.armed:
+            return
+        process = self.stopped()
+        if process is None:
+            return
+        self._passes -= 1
+        if self._passes or self._then is None:
+            self.arm(*self._order, "kill" if not self._passes else "stop")
+        else:
+            self._then()
+        proctree.send(process, signal.SIGCONT)
+
+    def _keep_schedule(self) -> None:
+        """Kill who is due."""
+        if self._schedule and time.monotonic() >= self._next_kill:
+            (_, due), *self._schedule = self._schedule
+            due()
+            if self._schedule:
+                self._next_kill = time.monotonic() + self._schedule[0][0]
+
     @property
     def armed(self) -> bool:
         """Whether the point that was armed has not been reached."""
         return (self.points / "armed").exists()
-
-    def disarm(self) -> None:
-        """Take back what is armed."""
-        (self.points / "armed").unlink(missing_ok=True)
 
     def trace(self) -> None:
         """Have every point that is reached from now on recorded."""
@@ -268,6 +358,10 @@ class FleetSite:
     def processes(self) -> list[Process]:
         """Every process of this site."""
         return [process for process in _below_us() if process.pid not in self._before]
+
+    def spare(self, pid: int) -> None:
+        """Take a process that the test started meanwhile for a bystander."""
+        self._before.add(pid)
 
     def reap(self) -> None:
         """Take the status of dead orphans that came to us; that of the supervisor is its own."""
@@ -308,11 +402,11 @@ class FleetSite:
 
     def is_quiet(self) -> bool:
         """Whether everything is done: nothing waits, and nobody lives but a supervisor and its nursery."""
-        self.tend()
-        if durable.listing(self.layout.waiting) or self._process is None or self._process.poll() is not None:
+        if durable.listing(self.layout.waiting):
             return False
-        own = {self._process.pid, self.nursery()}
-        return not [p for p in self.processes() if p.living and p.pid not in own]
+        own = self._process.pid if self._process is not None else None
+        living = {process.pid: process for process in self.processes() if process.living}
+        return own in living and all(pid == own or _role(process) == "nursery" for pid, process in living.items())
 
     def settle(self) -> None:
         """Wait until everything is done, whatever was killed before."""

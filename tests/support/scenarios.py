@@ -9,14 +9,18 @@ from __future__ import annotations
 import os
 import signal
 import textwrap
-from collections.abc import Callable
+import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleetsite import MERGING, RB, REPLACING, FleetSite
+from stompclient import StompClient
 
 from supervisor import durable, records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 RUN = "4711"
 #: What makes a result complete: relative paths and texts. Each job writes its own set, so that a mixture shows.
@@ -93,10 +97,10 @@ class Story:
     results: tuple[Result, ...]
     #: The promotion that must have failed, by its job.
     promotion_fails: str = ""
-    #: The work of `prepare` for the broker: needs a real one.
+    #: Needs a real broker.
     broker: bool = False
-    #: Retried by hand: the verb itself is what dies.
-    extras: dict[str, Any] = field(default_factory=dict)
+    #: Queues that must hold at least one reply, and the job that all of it is about.
+    replies: dict[str, str] = field(default_factory=dict)
 
 
 def signs(site: FleetSite) -> Path:
@@ -109,6 +113,11 @@ def signs(site: FleetSite) -> Path:
 def has_begun(site: FleetSite) -> bool:
     """Whether a gated script runs or ran."""
     return any(name.startswith("began-") for name in os.listdir(signs(site)))
+
+
+def is_decided(site: FleetSite) -> bool:
+    """Whether the job `again` has ended: a stranger may have killed it before it began, or before we looked."""
+    return durable.exists(site.layout.job("again").final)
 
 
 def submit_gated(site: FleetSite, job: str, mark: str) -> None:
@@ -155,7 +164,7 @@ def _again(script: Callable[[FleetSite], str], instrument: str = REPLACING) -> C
 
 def _cancel_running(site: FleetSite) -> None:
     submit_gated(site, "again", "two")
-    site.until(lambda: has_begun(site), "the script to begin")
+    site.until(lambda: has_begun(site) or is_decided(site), "the script to begin")
     site.submit("cancel", site.cancellation(RUN))
     site.settle()
 
@@ -181,8 +190,8 @@ def _cancel_before_start(site: FleetSite) -> None:
     site.submit("cancel", site.cancellation(RUN))
 
 
-def _submit_and_start(site: FleetSite) -> None:
-    site.start()
+def _serve_and_submit(site: FleetSite) -> None:
+    site.serve()
     site.submit("first", site.message(RUN, good("one")))
     site.settle()
 
@@ -211,11 +220,12 @@ def _dead_promoter(site: FleetSite) -> None:
 
 def _host_shutdown(site: FleetSite) -> None:
     submit_gated(site, "again", "two")
-    site.until(lambda: has_begun(site), "the script to begin")
+    site.until(lambda: has_begun(site) or is_decided(site), "the script to begin")
     nursery = site.nursery()
     if nursery is not None:
         os.kill(nursery, signal.SIGTERM)
-    site.until(lambda: any(o["kind"] in ("released", "revoked") for o in outcomes(site).values()), "the release")
+    ended = ("released", "revoked")
+    site.until(lambda: is_decided(site) or any(o["kind"] in ended for o in outcomes(site).values()), "the release")
     let_go(site)
     site.settle()
 
@@ -239,9 +249,45 @@ def _foreign(site: FleetSite) -> None:
     site.settle()
 
 
-def _ready(site: FleetSite) -> None:
-    site.start()
-    site.until(lambda: site.nursery() and (site.base / "run" / "supervisor.json").exists(), "the supervisor")
+def _by_verb(site: FleetSite) -> None:
+    site.submit_by_verb("again", site.message(RUN, good("two")))
+    site.settle()
+
+
+def send(site: FleetSite, job: str, body: bytes) -> None:
+    """Send a message to the broker as a producer does."""
+    with StompClient(site.broker_port) as client:
+        client.send(site.settings.queues.pending, body.decode(), {"job-id": job})
+
+
+def _pending_is_empty(site: FleetSite) -> bool:
+    with StompClient(site.broker_port) as client:
+        return client.count(site.settings.queues.pending) == 0
+
+
+def _sent(site: FleetSite) -> None:
+    send(site, "again", site.message(RUN, good("two")))
+    site.until(lambda: os.path.exists(site.layout.job("again").published), "the job to be published")
+    site.until(lambda: _pending_is_empty(site), "the message to be acknowledged")
+    site.settle()
+
+
+def _poison(site: FleetSite) -> None:
+    send(site, "bad", b'{"facility": "ISIS", "instrument": "GEM"}')
+    site.until(lambda: durable.listing(site.layout.path("poison")), "the poison to be kept")
+    site.until(lambda: _pending_is_empty(site), "the message to be acknowledged")
+    site.settle()
+
+
+def _cancel_comes_first(site: FleetSite) -> None:
+    body = site.message(RUN, good("two"))
+    send(site, "cancel", site.cancellation("4712"))
+    site.until(lambda: durable.listing(site.layout.cancels), "the cancel to be remembered")
+    early = body.replace(RUN.encode(), b"4712")
+    site.data("4712").write_bytes(b"counts")
+    site.submit("again", early, time_ms=1)
+    site.until(lambda: _pending_is_empty(site), "the cancel to be acknowledged")
+    site.settle()
 
 
 _ONE = {"first": files_of("one")}
@@ -291,9 +337,46 @@ STORIES: dict[str, Story] = {
         results=_replaced(_ONE),
     ),
     "foreign": Story(
-        prepare=_ready, act=_foreign, verdicts={"first": {"completed"}}, results=(), promotion_fails="first"
+        prepare=lambda site: site.serve(),
+        act=_foreign,
+        # A run that is killed and repeated finds the stranger before it begins.
+        verdicts={"first": {"completed", "output_rejected"}},
+        results=(),
+        promotion_fails="first",
     ),
+    "submit": Story(prepare=_first_good, act=_by_verb, verdicts=_DONE, results=_replaced(_TWO)),
     "start": Story(
-        prepare=lambda _: None, act=_submit_and_start, verdicts={"first": {"completed"}}, results=_replaced(_ONE)
+        prepare=lambda _: None, act=_serve_and_submit, verdicts={"first": {"completed"}}, results=_replaced(_ONE)
+    ),
+    "message": Story(
+        prepare=lambda site: site.serve(),
+        act=_sent,
+        verdicts={"again": {"completed"}},
+        results=_replaced(_TWO),
+        broker=True,
+        replies={"started": "again", "complete": "again"},
+    ),
+    "poison": Story(
+        prepare=lambda site: site.serve(), act=_poison, verdicts={}, results=(), broker=True, replies={"error": "bad"}
+    ),
+    "early": Story(
+        prepare=lambda site: site.serve(),
+        act=_cancel_comes_first,
+        verdicts={"again": {"cancelled"}},
+        results=(),
+        broker=True,
     ),
 }
+
+
+def queue_names() -> dict[str, str]:
+    """Queues that no other site uses."""
+    mark = uuid.uuid4().hex[:12]
+    return {key: f"/queue/t.{mark}.{key}" for key in ("pending", "started", "complete", "error")}
+
+
+def open_site(base: Path, story: Story, broker_port: int) -> FleetSite:
+    """Make the site of a story: with the broker on `broker_port`, or with none."""
+    if not story.broker:
+        return FleetSite(base)
+    return FleetSite(base, broker_port=broker_port, queues=queue_names())
