@@ -9,17 +9,13 @@ from invariants import Reader, check, snapshot
 from scenarios import STORIES, open_site
 
 POINTS = faultpoints.load()
-#: A supervisor connects while a story is being prepared: whether the trace has begun by then is a matter of luck.
-WHILE_CONNECTING = ("supervisor broker.connect", "supervisor broker.subscribe", "supervisor broker.disconnect")
 REGENERATE = "the code has other fail-points than the list; run: python tests/fleet/points.py --write"
 
 
 def test_the_list_is_what_a_fresh_trace_of_every_story_reaches(activemq):
     """A new adapter call makes a new point, which is then killed at as well."""
     fresh, listed = faultpoints.labels(faultpoints.generate(activemq.port)), faultpoints.labels(POINTS)
-    gone = {label for label in listed - fresh if not label.startswith(WHILE_CONNECTING)}
-    new = {label for label in fresh - listed if not label.startswith(WHILE_CONNECTING)}
-    assert not (new or gone), f"{REGENERATE}\nnew: {sorted(new)}\ngone: {sorted(gone)}"
+    assert fresh == listed, f"{REGENERATE}\nnew: {sorted(fresh - listed)}\ngone: {sorted(listed - fresh)}"
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)

@@ -272,6 +272,12 @@ def _sent(site: FleetSite) -> None:
     site.settle()
 
 
+def _serve_and_send(site: FleetSite) -> None:
+    """The same from the supervisor's start on, so that its way to the broker belongs to the story."""
+    site.serve()
+    _sent(site)
+
+
 def _poison(site: FleetSite) -> None:
     send(site, "bad", b'{"facility": "ISIS", "instrument": "GEM"}')
     site.until(lambda: durable.listing(site.layout.path("poison")), "the poison to be kept")
@@ -347,6 +353,14 @@ STORIES: dict[str, Story] = {
     "submit": Story(prepare=_first_good, act=_by_verb, verdicts=_DONE, results=_replaced(_TWO)),
     "start": Story(
         prepare=lambda _: None, act=_serve_and_submit, verdicts={"first": {"completed"}}, results=_replaced(_ONE)
+    ),
+    "connect": Story(
+        prepare=lambda _: None,
+        act=_serve_and_send,
+        verdicts={"again": {"completed"}},
+        results=_replaced(_TWO),
+        broker=True,
+        replies={"started": "again", "complete": "again"},
     ),
     "message": Story(
         prepare=lambda site: site.serve(),
