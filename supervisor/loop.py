@@ -128,7 +128,8 @@ class Loop:
         now = time.monotonic()
         gap = self._settings.replies.gap
         times = [self._next_scan - now] if not self._scanning else []
-        times += [at - now for p in self._publications.values() if (at := p.wakes_at(gap)) is not None]
+        if self._link is None or self._link.connected:  # else nothing can be sent: the gap's end would make us spin
+            times += [at - now for p in self._publications.values() if (at := p.wakes_at(gap)) is not None]
         return min(_TURN, max(0.0, min(times, default=_TURN)))
 
     def _order(self, command: polled.Command) -> None:

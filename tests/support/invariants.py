@@ -152,7 +152,7 @@ def _check_leftovers(site: FleetSite, story: Story) -> None:
         assert proctree.carriers(record["token"]) == [], "a process of a box is left"
         builder = record["builder"]
         assert not proctree.alive(proctree.Identity(builder["pid"], builder["start"])), "a builder is left"
-    wait_until(lambda: os.listdir(site.base / "spool") == [], 10, "the scratch of every box to be gone")
+    wait_until(lambda: os.listdir(site.base / "spool") == [], 30, "the scratch of every box to be gone")
     for text in ("Traceback", "defect"):
         assert text not in site.log(), f"the logs hold a {text}"
 
