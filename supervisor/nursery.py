@@ -201,7 +201,8 @@ def main() -> NoReturn:
         sys.exit(0)  # another one of this version serves already
     nursery = Nursery(options.run_dir, options.name, options.idle, guard)
     if options.ready_fd >= 0:
-        os.write(options.ready_fd, b"ready")
+        with contextlib.suppress(BrokenPipeError):  # whoever started us was killed; the next supervisor connects
+            os.write(options.ready_fd, b"ready")
         os.close(options.ready_fd)
     sys.exit(nursery.serve())
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -108,3 +111,20 @@ def test_a_supervisor_that_is_stopped_in_order_leaves_the_run_alone(tmp_path):
         site.settle()
         check(site, story, before)
         assert RUN in site.log()
+
+
+def test_a_nursery_whose_supervisor_died_before_it_was_ready_serves_the_next_one(tmp_path):
+    with FleetSite(tmp_path / "site") as site:
+        (site.base / "run").mkdir()
+        read, write = os.pipe()
+        os.close(read)  # as it is when the supervisor that started it is killed
+        command = ["-m", "supervisor.nursery", "--run-dir", str(site.base / "run"), "--name", "n.sock"]
+        with subprocess.Popen(
+            [sys.executable, *command, "--ready-fd", str(write), "--idle", "0.1"],
+            env=site.environment(),
+            pass_fds=[write],
+            stderr=subprocess.PIPE,
+        ) as nursery:
+            os.close(write)
+            _, said = nursery.communicate(timeout=30)
+        assert (nursery.returncode, said) == (0, b"")
