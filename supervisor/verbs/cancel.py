@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -14,7 +13,7 @@ from supervisor.attempts import run_record
 from supervisor.cells import RbCells, read_final
 from supervisor.dossier import jobs_of_run, running_epoch
 from supervisor.exitcodes import OK, USAGE
-from supervisor.leftovers import is_alive
+from supervisor.leftovers import signal_exactly
 from supervisor.records import Cancel
 from supervisor.runkey import is_whole, run_value
 from supervisor.verbs import opened
@@ -133,10 +132,4 @@ def _nudge(store: OpenStore, request: Request, n: int) -> None:
     run = run_record(store.layout.job(request.job), n)
     if run is None or run.host != store.facts.host or run.shepherd.boot != store.facts.boot:
         return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        pidfd = os.pidfd_open(run.shepherd.pid)
-        try:
-            if is_alive(run.shepherd):  # looked at with the pidfd in hand: the pid cannot be used anew any more
-                signal.pidfd_send_signal(pidfd, signal.SIGUSR1)
-        finally:
-            os.close(pidfd)
+    signal_exactly(run.shepherd, signal.SIGUSR1)
