@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from sandbox.limits import Limits, format_duration
+from supervisor.settings_interpreter import Interpreter, InterpreterOverrides
 from supervisor.settings_messages import Broker, Queues, Replies
-from supervisor.settings_runs import InstrumentSettings, Interpreter, InterpreterOverrides, LimitSettings, PathSettings
+from supervisor.settings_paths import PathSettings
+from supervisor.settings_runs import InstrumentSettings, LimitSettings
 from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, setting
 
 if TYPE_CHECKING:
