@@ -21,24 +21,19 @@ builder can be recorded somewhere before anything of the script exists.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import select
-import shutil
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from sandbox import builder, handoff, init
+from sandbox import blueprint, builder, init
 from sandbox.channels import Channels
 from sandbox.ending import not_built
-from sandbox.environment import environment
-from sandbox.handoff import HandoffIn, Mode
-from sandbox.init import Plan
 from sandbox.limits import Limits
-from sandbox.linux import proctree, rlimits
+from sandbox.linux import proctree
 from sandbox.linux.proctree import Identity
 from sandbox.rescue import adopt, dismiss, enrol
 from sandbox.running import Running
@@ -48,11 +43,8 @@ from sandbox.verdict import KillReason, SetupFailure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from sandbox.handoff import Mode
     from sandbox.outcome import Outcome
-
-_HARNESS: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness.py")
-#: RLIMIT_CPU stands behind the sampler, which knows the whole tree: it lets this many seconds more pass.
-_CPU_BACKSTOP: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +118,31 @@ class Prepared:
         """Path of the box's folder."""
         return self._scratch.path
 
+    def give_script(self, script: bytes, interpreter: tuple[str, ...], env: Mapping[str, str]) -> None:
+        """Gives the box another script, and the interpreter that it asks for, while its builder waits.
+
+        A script that lies on a shared file system is read when the box has a name already: the read may hang.
+
+        Args:
+            script: its text.
+            interpreter: program and first arguments.
+            env: variables on top of the clean environment.
+
+        Raises:
+            BoxError: a step failed; the box still waits.
+        """
+        step = _Step("script")
+        box = replace(self._box, script=script, interpreter=interpreter, env=env)
+        try:
+            blueprint.write_script(self._scratch, box)
+            step.name = "handoff"
+            blueprint.write_order(self._scratch, box)
+            step.name = "plan"
+            self._channels.tell(builder.amendment(blueprint.plan_of(box, self._scratch)))
+        except (OSError, ValueError, TypeError) as error:
+            raise _failed(step, error) from error
+        self._box = box
+
     def release(self) -> Running:
         """Lets the builder go; a builder that is gone shows as a set-up failure of the run."""
         self._channels.say(init.GO)
@@ -169,11 +186,11 @@ def prepare(box: Box) -> Prepared:
             scratch = Scratch.make(box.spool)
             made.callback(scratch.remove)
             step.name = "script"
-            _write_script(scratch, box)
+            blueprint.write_script(scratch, box)
             step.name = "handoff"
-            handoff.write(scratch.handoff_fd, _order(box, scratch))
+            blueprint.write_order(scratch, box)
             step.name = "plan"
-            plan = _plan(box, scratch)
+            plan = blueprint.plan_of(box, scratch)
             step.name = "pipes"
             channels = Channels(box.limits.log)
             made.callback(channels.close)
@@ -185,9 +202,8 @@ def prepare(box: Box) -> Prepared:
             enrol(identity)
             made.pop_all()
     except (OSError, ValueError, TypeError) as error:
-        number = getattr(error, "errno", None) or 0
-        raise BoxError(SetupFailure(stage=step.name, errno=number, detail=str(error))) from error
-    return Prepared(box=box, scratch=scratch, channels=channels, builder_id=identity, guards=_guards(plan))
+        raise _failed(step, error) from error
+    return Prepared(box=box, scratch=scratch, channels=channels, builder_id=identity, guards=blueprint.guards_of(plan))
 
 
 @dataclass(slots=True)
@@ -197,93 +213,9 @@ class _Step:
     name: str
 
 
-def _write_script(scratch: Scratch, box: Box) -> None:
-    if os.path.basename(box.script_name) != box.script_name or box.script_name in {"", ".", ".."}:
-        raise ValueError(f"script name {box.script_name!r} is no plain file name")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(f"script/{box.script_name}", flags, 0o600, dir_fd=scratch.root_fd), "wb") as file:
-        file.write(box.script)
-
-
-def _order(box: Box, scratch: Scratch) -> HandoffIn:
-    return HandoffIn(
-        input_files=box.input_files,
-        output_dir=scratch.folder("out") + ("/" if box.output_slash else ""),
-        script=os.path.join(scratch.folder("script"), box.script_name),
-        script_sha256=hashlib.sha256(box.script).hexdigest(),
-        mode=box.mode,
-        reduce_vars=box.reduce_vars,
-        facts=box.facts,
-        batch=box.batch,
-        default_vars=box.default_vars,
-        skip_anywhere=box.skip_anywhere,
-        script_args=box.script_args,
-    )
-
-
-def _plan(box: Box, scratch: Scratch) -> Plan:
-    if not box.interpreter:
-        raise ValueError("the interpreter is empty; name a program")
-    processors = _processors(box.limits.cpus, scratch.token)
-    env = environment(
-        token=scratch.token,
-        home=scratch.folder("home"),
-        tmp=scratch.folder("tmp"),
-        interpreter=box.interpreter[0],
-        threads=len(processors) or len(os.sched_getaffinity(0)),
-        extra=box.env,
-    )
-    program = box.interpreter[0]
-    if "/" not in program:
-        program = shutil.which(program, path=env["PATH"]) or program
-    return Plan(
-        argv=(program, *box.interpreter[1:], _HARNESS, scratch.folder("handoff")),
-        env=env,
-        cwd=scratch.folder("out" if box.mode == "program" else "work"),
-        rlimits=_rlimits(box.limits),
-        processors=processors,
-        mute_after=box.mute_after,
-    )
-
-
-def _rlimits(limits: Limits) -> dict[str, int]:
-    values = {"core": 0}
-    if limits.open_files is not None:
-        values["nofile"] = limits.open_files
-    sizes = [size for size in (limits.file_size, limits.output) if size is not None]
-    if sizes:
-        values["fsize"] = min(sizes)
-    if limits.cpu is not None:
-        values["cpu"] = int(limits.cpu) + 1 + _CPU_BACKSTOP
-    if limits.processes is not None:
-        # Counted for the user on the whole host (getrlimit(2)), so what runs already is added, and builder and init.
-        values["nproc"] = limits.processes + rlimits.tasks_of_user(os.geteuid()) + 2
-    return values
-
-
-def _processors(cpus: float | None, token: str) -> tuple[int, ...]:
-    """Chooses processors for a limited box; boxes beside each other begin at different ones."""
-    if cpus is None:
-        return ()
-    usable = sorted(os.sched_getaffinity(0))
-    count = min(len(usable), max(1, round(cpus)))
-    first = int(token, 16) % len(usable)
-    return tuple(sorted((usable + usable)[first : first + count]))
-
-
-def _guards(plan: Plan) -> dict[str, str]:
-    as_root = os.geteuid() == 0
-    return {
-        "level": "none",
-        "memory": "sampler",
-        "processes": "sampler" if as_root or "nproc" not in plan.rlimits else "rlimit",
-        "output": "watched",
-        "rlimits": ",".join(sorted(plan.rlimits)),
-        "env": "clean",
-        "fds": "closed",
-        "no_new_privs": "on",
-        "identity": "root" if as_root else "user",
-    }
+def _failed(step: _Step, error: Exception) -> BoxError:
+    number = getattr(error, "errno", None) or 0
+    return BoxError(SetupFailure(stage=step.name, errno=number, detail=str(error)))
 
 
 def start(box: Box) -> Running:

@@ -8,9 +8,13 @@ builder ends them.
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
+import struct
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sandbox import init, reports
@@ -18,6 +22,10 @@ from sandbox.linux import fork, prctl
 
 if TYPE_CHECKING:
     from sandbox.init import Plan, Wires
+
+#: Word on the life pipe, read by the builder: another program is to be run; its length and JSON follow.
+AMEND: Final = b"P"
+_LENGTH: Final = struct.Struct("<I")
 
 #: Seconds between two looks when the builder itself ends what the init left.
 _LOOK: Final = 0.01
@@ -50,7 +58,11 @@ def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
         fork.close_descriptors({0, 1, 2, *wires.all()})
         prctl.hide()
         fork.unblock_signals()
-        if os.read(wires.life, 1) != init.GO:
+        word = os.read(wires.life, 1)
+        while word == AMEND:
+            plan = _amended(plan, wires.life)
+            word = os.read(wires.life, 1)
+        if word != init.GO:
             return 0  # abandoned
         builder = os.getpid()
         child = fork.fork_into(lambda: init.main(plan, wires, builder))
@@ -60,6 +72,28 @@ def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
     for fd in (wires.life, wires.stdout, wires.stderr):
         os.close(fd)
     return _stand_by(child, wires.report)
+
+
+def amendment(plan: Plan) -> bytes:
+    """Returns what is said on the life pipe so that the builder runs the program of another plan.."""
+    body = json.dumps({"argv": plan.argv, "env": dict(plan.env)}).encode()
+    return AMEND + _LENGTH.pack(len(body)) + body
+
+
+def _amended(plan: Plan, life: int) -> Plan:
+    (length,) = _LENGTH.unpack(_read_exactly(life, _LENGTH.size))
+    told = json.loads(_read_exactly(life, length))
+    return replace(plan, argv=tuple(told["argv"]), env=told["env"])
+
+
+def _read_exactly(fd: int, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        piece = os.read(fd, count - len(data))
+        if not piece:
+            raise OSError(errno.EPIPE, "the shepherd is gone")
+        data += piece
+    return data
 
 
 def _stand_by(child: int, report: int) -> int:

@@ -1,8 +1,9 @@
-"""The shepherd's ends of a box's pipes: words in, reports and streams out; nothing here ever blocks."""
+"""The shepherd's ends of a box's pipes: words in, reports and streams out; only `tell` waits."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -19,6 +20,8 @@ _CHUNK: Final = 256 << 10
 _CHUNKS: Final = 16
 #: Words that wait in the pipe while nobody reads them: only the latest matter, so the pipe may be full.
 _PIPE_BYTES: Final = 256 << 10
+#: Seconds in which a builder that waits has to read what it is told.
+_PATIENCE: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,20 @@ class Channels:
             self._inner_open = False
             for fd in self.inner.all():
                 os.close(fd)
+
+    def tell(self, words: bytes) -> None:
+        """Writes more than a word on the life pipe, to a builder that reads.
+
+        Raises:
+            OSError: nobody hears it, or nobody reads it within `_PATIENCE` seconds.
+        """
+        poll = select.poll()
+        poll.register(self._life, select.POLLOUT)
+        while words:
+            if not poll.poll(_PATIENCE * 1000):
+                raise TimeoutError(errno.ETIMEDOUT, "the builder does not read")
+            with contextlib.suppress(BlockingIOError):
+                words = words[os.write(self._life, words) :]
 
     def say(self, word: bytes) -> bool:
         """Writes a word on the life pipe.

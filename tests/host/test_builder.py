@@ -12,7 +12,7 @@ import pytest
 from boxes import box, drive, outcome_and_logs, outcome_of
 from waiting import wait_until
 
-from sandbox.box import prepare
+from sandbox.box import BoxError, prepare
 from sandbox.linux import fork, prctl, proctree
 from sandbox.verdict import Verdict
 
@@ -20,7 +20,7 @@ PREPARE_AND_WAIT = """
 import sys, time
 sys.path[:0] = {path!r}
 from boxes import box
-from sandbox.box import prepare
+from sandbox.box import BoxError, prepare
 prepared = prepare(box({spool!r}, "open('ran', 'w')"))
 print(*prepared.builder, flush=True)
 while True: time.sleep(60)
@@ -162,3 +162,32 @@ def test_a_death_signal_is_refused_when_the_parent_is_another():
     _, status = os.waitpid(fork.fork_into(child), 0)
 
     assert os.waitstatus_to_exitcode(status) == 42
+
+
+def test_a_waiting_box_takes_another_script_and_another_interpreter(tmp_path):
+    prepared = prepare(box(tmp_path, "raise SystemExit('the first text')"))
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\nexport WRAPPED=yes\nexec "{sys.executable}" "$@"\n')
+    wrapper.chmod(0o755)
+
+    text = b"import os; print(os.environ['WRAPPED'], os.environ['OF_THE_SITE'])"
+    prepared.give_script(b"raise SystemExit('the second')", ("/none",), {})
+    prepared.give_script(text, (str(wrapper), "-B"), {"OF_THE_SITE": "x" * 40_000})
+    with prepared.release() as running:
+        drive(running)
+
+        assert running.outcome().verdict is Verdict.completed, running.outcome().sentence
+        assert running.logs.stdout.text() == b"yes " + b"x" * 40_000 + b"\n"
+
+
+def test_a_builder_that_is_gone_is_told_nothing(tmp_path):
+    prepared = prepare(box(tmp_path, "pass"))
+    os.kill(prepared.builder.pid, signal.SIGKILL)
+    wait_until(lambda: not proctree.alive(prepared.builder), 30, "the end of the builder")
+
+    with pytest.raises(BoxError, match="plan"):
+        prepared.give_script(b"pass", (sys.executable,), {})
+
+    with prepared.release() as running:
+        drive(running)
+        assert running.outcome().verdict is Verdict.setup_failed

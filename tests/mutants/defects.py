@@ -506,7 +506,7 @@ MUTANTS = (
         was="handed the script over as an argument: visible in `ps`, and bounded by 128 KiB",
         changes=(
             (
-                "sandbox/box.py",
+                "sandbox/blueprint.py",
                 'argv=(program, *box.interpreter[1:], _HARNESS, scratch.folder("handoff")),',
                 'argv=(program, *box.interpreter[1:], _HARNESS, scratch.folder("handoff"), box.script.decode()),',
             ),
@@ -523,7 +523,7 @@ MUTANTS = (
         was="handed the variables over where `ps` shows them",
         changes=(
             (
-                "sandbox/box.py",
+                "sandbox/blueprint.py",
                 "        extra=box.env,\n",
                 '        extra={**box.env, "REDUCE_VARS": repr(box.reduce_vars)},\n',
             ),

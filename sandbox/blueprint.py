@@ -1,0 +1,142 @@
+"""The blueprint of a box: what is worked out and written down before anything of the script exists.
+
+From a `Box` and its scratch come the script's file, the order for the harness, and the plan that builder and init carry
+through their forks. A box whose script is read
+from a slow file system, once its builder waits, is worked out twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from sandbox import handoff
+from sandbox.environment import environment
+from sandbox.handoff import HandoffIn
+from sandbox.init import Plan
+from sandbox.linux import rlimits
+
+if TYPE_CHECKING:
+    from sandbox.box import Box
+    from sandbox.limits import Limits
+    from sandbox.scratch import Scratch
+
+_HARNESS: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness.py")
+#: RLIMIT_CPU stands behind the sampler, which knows the whole tree: it lets this many seconds more pass.
+_CPU_BACKSTOP: Final = 3
+
+
+def write_script(scratch: Scratch, box: Box) -> None:
+    """Writes the script's text where the interpreter will read it, in place of an earlier one.
+
+    Raises:
+        ValueError: its name is no plain file name.
+        OSError: the scratch does not take it.
+    """
+    if os.path.basename(box.script_name) != box.script_name or box.script_name in {"", ".", ".."}:
+        raise ValueError(f"script name {box.script_name!r} is no plain file name")
+    path = f"script/{box.script_name}"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path, dir_fd=scratch.root_fd)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o600, dir_fd=scratch.root_fd), "wb") as file:
+        file.write(box.script)
+
+
+def write_order(scratch: Scratch, box: Box) -> None:
+    """Writes what the harness is asked to do, in place of an earlier order.
+
+    Raises:
+        OSError, TypeError: see `handoff.write`.
+    """
+    handoff.write(scratch.handoff_fd, _order(box, scratch))
+
+
+def _order(box: Box, scratch: Scratch) -> HandoffIn:
+    return HandoffIn(
+        input_files=box.input_files,
+        output_dir=scratch.folder("out") + ("/" if box.output_slash else ""),
+        script=os.path.join(scratch.folder("script"), box.script_name),
+        script_sha256=hashlib.sha256(box.script).hexdigest(),
+        mode=box.mode,
+        reduce_vars=box.reduce_vars,
+        facts=box.facts,
+        batch=box.batch,
+        default_vars=box.default_vars,
+        skip_anywhere=box.skip_anywhere,
+        script_args=box.script_args,
+    )
+
+
+def plan_of(box: Box, scratch: Scratch) -> Plan:
+    """Returns what builder and init need to know.
+
+    Raises:
+        ValueError: the box names no interpreter.
+    """
+    if not box.interpreter:
+        raise ValueError("the interpreter is empty; name a program")
+    processors = _processors(box.limits.cpus, scratch.token)
+    env = environment(
+        token=scratch.token,
+        home=scratch.folder("home"),
+        tmp=scratch.folder("tmp"),
+        interpreter=box.interpreter[0],
+        threads=len(processors) or len(os.sched_getaffinity(0)),
+        extra=box.env,
+    )
+    program = box.interpreter[0]
+    if "/" not in program:
+        program = shutil.which(program, path=env["PATH"]) or program
+    return Plan(
+        argv=(program, *box.interpreter[1:], _HARNESS, scratch.folder("handoff")),
+        env=env,
+        cwd=scratch.folder("out" if box.mode == "program" else "work"),
+        rlimits=_rlimits(box.limits),
+        processors=processors,
+        mute_after=box.mute_after,
+    )
+
+
+def _rlimits(limits: Limits) -> dict[str, int]:
+    values = {"core": 0}
+    if limits.open_files is not None:
+        values["nofile"] = limits.open_files
+    sizes = [size for size in (limits.file_size, limits.output) if size is not None]
+    if sizes:
+        values["fsize"] = min(sizes)
+    if limits.cpu is not None:
+        values["cpu"] = int(limits.cpu) + 1 + _CPU_BACKSTOP
+    if limits.processes is not None:
+        # Counted for the user on the whole host (getrlimit(2)), so what runs already is added, and builder and init.
+        values["nproc"] = limits.processes + rlimits.tasks_of_user(os.geteuid()) + 2
+    return values
+
+
+def _processors(cpus: float | None, token: str) -> tuple[int, ...]:
+    """Chooses processors for a limited box; boxes beside each other begin at different ones."""
+    if cpus is None:
+        return ()
+    usable = sorted(os.sched_getaffinity(0))
+    count = min(len(usable), max(1, round(cpus)))
+    first = int(token, 16) % len(usable)
+    return tuple(sorted((usable + usable)[first : first + count]))
+
+
+def guards_of(plan: Plan) -> dict[str, str]:
+    """Returns the guards that a box of this plan will have."""
+    as_root = os.geteuid() == 0
+    return {
+        "level": "none",
+        "memory": "sampler",
+        "processes": "sampler" if as_root or "nproc" not in plan.rlimits else "rlimit",
+        "output": "watched",
+        "rlimits": ",".join(sorted(plan.rlimits)),
+        "env": "clean",
+        "fds": "closed",
+        "no_new_privs": "on",
+        "identity": "root" if as_root else "user",
+    }
