@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _HARNESS: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness.py")
 #: RLIMIT_CPU stands behind the sampler, which knows the whole tree: it lets this many seconds more pass.
 _CPU_BACKSTOP: Final = 3
+#: Not `reduce_vars.py`: the script's folder is importable, and that name belongs to the message's values.
+_DEFAULTS: Final = "reduce_vars_of_the_instrument.py"
 
 
 def write_script(scratch: Scratch, box: Box) -> None:
@@ -38,12 +40,26 @@ def write_script(scratch: Scratch, box: Box) -> None:
     """
     if os.path.basename(box.script_name) != box.script_name or box.script_name in {"", ".", ".."}:
         raise ValueError(f"script name {box.script_name!r} is no plain file name")
-    path = f"script/{box.script_name}"
+    _write(scratch, box.script_name, box.script)
+
+
+def write_defaults(scratch: Scratch, text: bytes) -> str:
+    """Writes the instrument's own reduce_vars.py beside the script, and returns its path.
+
+    Raises:
+        OSError: the scratch does not take it.
+    """
+    _write(scratch, _DEFAULTS, text)
+    return os.path.join(scratch.folder("script"), _DEFAULTS)
+
+
+def _write(scratch: Scratch, name: str, text: bytes) -> None:
+    path = f"script/{name}"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path, dir_fd=scratch.root_fd)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(path, flags, 0o600, dir_fd=scratch.root_fd), "wb") as file:
-        file.write(box.script)
+        file.write(text)
 
 
 def write_order(scratch: Scratch, box: Box) -> None:

@@ -118,22 +118,38 @@ class Prepared:
         """Path of the box's folder."""
         return self._scratch.path
 
-    def give_script(self, script: bytes, interpreter: tuple[str, ...], env: Mapping[str, str]) -> None:
-        """Gives the box another script, and the interpreter that it asks for, while its builder waits.
+    def give(
+        self,
+        *,
+        script: bytes | None = None,
+        interpreter: tuple[str, ...] | None = None,
+        env: Mapping[str, str] | None = None,
+        defaults: bytes | None = None,
+    ) -> None:
+        """Gives a box whose builder waits what was found on a shared file system; what is None stays as it is.
 
-        A script that lies on a shared file system is read when the box has a name already: the read may hang.
+        A box has a name before anything slow is touched: the read of a script may hang for ever.
 
         Args:
             script: its text.
             interpreter: program and first arguments.
             env: variables on top of the clean environment.
+            defaults: text of the instrument's own reduce_vars.py.
 
         Raises:
             BoxError: a step failed; the box still waits.
         """
+        now = self._box
+        box = replace(
+            now,
+            script=now.script if script is None else script,
+            interpreter=now.interpreter if interpreter is None else interpreter,
+            env=now.env if env is None else env,
+        )
         step = _Step("script")
-        box = replace(self._box, script=script, interpreter=interpreter, env=env)
         try:
+            if defaults is not None:
+                box = replace(box, default_vars=blueprint.write_defaults(self._scratch, defaults))
             blueprint.write_script(self._scratch, box)
             step.name = "handoff"
             blueprint.write_order(self._scratch, box)

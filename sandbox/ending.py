@@ -82,6 +82,7 @@ def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manif
         message="; ".join(part for part in (claim.message, refused, _left_behind(ending.evidence)) if part),
         traceback=claim.traceback,
         skip_reason=claim.skip_reason if claim.ended == "skipped" else None,
+        environment=claim.environment,
     )
     return outcome, manifest
 

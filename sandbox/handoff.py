@@ -30,6 +30,9 @@ DEPTH_CAP: Final = 16
 #: Returned folders that are taken at most, and the length of each in bytes (PATH_MAX of linux/limits.h).
 DIRS_CAP: Final = 1000
 PATH_CAP: Final = 4096
+#: Packages that are taken at most, and the characters of each name and version.
+PACKAGES_CAP: Final = 200
+VERSION_CAP: Final = 100
 #: Digits of an integer that are read at most: line numbers and exit codes have far fewer, `int` of a million is slow.
 DIGITS_CAP: Final = 18
 
@@ -87,6 +90,9 @@ class HandoffOut:
     message: str = ""
     #: Status of `sys.exit` as the kernel will see it; an integer exactly if `ended` is "exit".
     exit_code: int | None = None
+    #: {"python": "3.11.7", "implementation": "CPython", "executable": path, "packages": {name: version}}: what ran the
+    #: script, and which packages it had loaded when it ended; for records, nothing is decided by it.
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +290,7 @@ def _claim(record: Any) -> HandoffOut:
         message=_text(record, "message"),
         # The kernel keeps 8 bits of an exit status (exit(3)).
         exit_code=_number(record, "exit_code", 0, 255),
+        environment=_environment(record["environment"]),
     )
     if (claim.exit_code is not None) != (ended == "exit"):
         raise _Refused("has an exit_code that does not fit how it ended")
@@ -320,6 +327,29 @@ def _dirs(value: Any) -> tuple[str, ...]:
         if not _encodable(path) or len(path.encode()) > PATH_CAP:
             raise _Refused("has an unusable path under extra_dirs")
     return tuple(value)
+
+
+def _environment(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or value.keys() != {"python", "implementation", "executable", "packages"}:
+        raise _Refused("has no record of python, implementation, executable and packages under environment")
+    for key in ("python", "implementation"):
+        if not _short_text(value[key]):
+            raise _Refused(f"has no text of at most {VERSION_CAP} characters under environment.{key}")
+    executable = value["executable"]
+    if not isinstance(executable, str) or not _encodable(executable) or len(executable.encode()) > PATH_CAP:
+        raise _Refused("has no usable path under environment.executable")
+    packages = value["packages"]
+    if not isinstance(packages, dict) or len(packages) > PACKAGES_CAP:
+        raise _Refused(f"has no record of at most {PACKAGES_CAP} under environment.packages")
+    for name, version in packages.items():
+        if not _short_text(name) or not _short_text(version):
+            raise _Refused("has something else than names and versions under environment.packages")
+    return value
+
+
+def _short_text(value: Any) -> bool:
+    # ASCII, because which other characters print depends on the Python that is asked.
+    return isinstance(value, str) and 0 < len(value) <= VERSION_CAP and value.isascii() and value.isprintable()
 
 
 def _encodable(text: str) -> bool:

@@ -53,6 +53,9 @@ TEXT_CAP = 4096
 #: Folders that `main` may return, and the bytes of each (PATH_MAX of linux/limits.h).
 DIRS_COUNT_CAP = 1000
 PATH_CAP = 4096
+#: Packages that are listed at most, and the characters of each name and version.
+PACKAGES_CAP = 200
+VERSION_CAP = 100
 #: Frames of a traceback that are formatted; a script may have raised its recursion limit to a million.
 FRAMES_CAP = 2000
 
@@ -68,6 +71,18 @@ _open, _write, _close, _fchmod = os.open, os.write, os.close, os.fchmod
 _rename, _getpid, _abspath = os.rename, os.getpid, os.path.abspath
 _quote, _TracebackException = json.encoder.encode_basestring, traceback.TracebackException
 _islice, _deque = itertools.islice, collections.deque
+# The dictionary and not its name in `sys`, which a script may bind anew; the slot and not the attribute, whose reading
+# loads a lazy module.
+_modules, _ModuleType = sys.modules, types.ModuleType
+_names_of: Callable[[Any], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
+_python, _executable = sys.version.split()[0], sys.executable
+_implementation = {"cpython": "CPython", "pypy": "PyPy"}.get(sys.implementation.name, sys.implementation.name)
+# Python tells the names of its own modules from 3.10 on; these are the ones with a version in 3.8 and 3.9.
+_OLD = (
+    "argparse cgi csv ctypes decimal distutils imaplib ipaddress json logging optparse platform pyexpat re smtpd "
+    "socketserver tabnanny zlib"
+)
+_no_packages = {SCRIPT_MODULE, VARS_MODULE, *getattr(sys, "stdlib_module_names", _OLD.split())}
 
 
 class HandoffError(Exception):
@@ -159,7 +174,16 @@ class RunModules:
 
 
 def execute(source: bytes, path: str, module: types.ModuleType) -> None:
-    """Run a text in a module, compiled from bytes and without the `from __future__` of this file."""
+    """Run a text in a module, compiled from bytes and without the `from __future__` of this file.
+
+    Raises:
+        SyntaxError: it cannot be compiled; what the text itself raises passes as well.
+    """
+    null = source.find(b"\0")
+    if null >= 0:
+        # Python says it as a ValueError up to 3.10, and never where.
+        line = len(source[: null + 1].splitlines())
+        raise SyntaxError("the text contains null bytes", (path, line, None, None))
     # Without this, `exec` would give the script our private copy.
     module.__dict__["__builtins__"] = builtins
     exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
@@ -252,6 +276,7 @@ def claim(ended: str, **parts: Any) -> dict[str, Any]:
         "skip_reason": "",
         "message": "",
         "exit_code": None,
+        "environment": {},
     }
     record.update(parts)
     return record
@@ -414,6 +439,16 @@ def by_value(run: Any) -> int | str | None:
 
 def ended_by(error: BaseException, path: str, *, anywhere: bool) -> dict[str, Any]:
     """Return the report of a script that ended by an exception, which is also printed as Python does."""
+    try:
+        return told(error, path, anywhere=anywhere)
+    except BaseException:  # Its attributes are traps, or the script left no room to look at them.
+        name, text = name_of(error), text_of(error)
+        say(f"{name}: {text}")
+        return claim("exception", exception_type=name, exception_text=text)
+
+
+def told(error: BaseException, path: str, *, anywhere: bool) -> dict[str, Any]:
+    """Return what an exception says of how the script ended; it may be a trap in every attribute."""
     line = line_of(error, path)
     if isinstance(error, SystemExit):
         status, text = exit_status(error)
@@ -425,7 +460,9 @@ def ended_by(error: BaseException, path: str, *, anywhere: bool) -> dict[str, An
         return claim(
             "exit", exit_code=status, exception_type="SystemExit", exception_text=text, line=line, message=message
         )
-    text = text_of(error)
+    placed = isinstance(error, SyntaxError) and line is not None and error.filename == path
+    # The text of a SyntaxError would name file and line again.
+    text = text_of(error.msg if placed else error)  # type: ignore[attr-defined]  # a SyntaxError has it
     begins = text.lower().lstrip().startswith("skip")
     if isinstance(error, Exception) and (begins or (anywhere and "skip" in text.lower())):
         return claim("skipped", skip_reason=text, line=line)
@@ -440,8 +477,8 @@ def exit_status(error: SystemExit) -> tuple[int, str]:
     if code is None:
         return 0, ""
     if isinstance(code, int):
-        # exit(3) keeps 8 bits: `sys.exit(256)` would be taken for success.
-        return int(code) & 0xFF or (1 if code else 0), ""
+        # exit(3) keeps 8 bits: `sys.exit(256)` would be taken for success. A subclass may have methods of its own.
+        return int.__and__(code, 0xFF) or int(int.__ne__(code, 0)), ""
     return 1, text_of(code)
 
 
@@ -510,7 +547,8 @@ def text_of(thing: Any) -> str:
 def name_of(thing: Any) -> str:
     """Return the name of a stranger's type, with its module unless that is the script or a builtin."""
     try:
-        kind = TypeError if isinstance(thing, MainMismatchError) else type(thing)
+        # Not `isinstance`, which asks the thing itself.
+        kind = TypeError if type(thing) is MainMismatchError else type(thing)
         name = str.__str__(kind.__qualname__)
         if kind.__module__ not in ("builtins", "__main__", SCRIPT_MODULE):
             name = f"{kind.__module__}.{name}"
@@ -546,6 +584,41 @@ def flush() -> None:
             stream.flush()
         except BaseException:
             setattr(sys, name, None)
+
+
+def surroundings() -> dict[str, Any]:
+    """Return what ran the script and which packages are loaded, for the record of how a result was made.
+
+    Looks and does not touch: nothing is imported, and no code of a module runs for it.
+    """
+    packages: dict[str, str] = {}
+    try:
+        loaded = [name for name in [*_modules] if type(name) is str and listable(name)]
+        for name in sorted(loaded):
+            module = _modules.get(name)
+            # By the type, because `isinstance` asks the thing itself.
+            if issubclass(type(module), _ModuleType) and len(packages) < PACKAGES_CAP:
+                version = _names_of(module).get("__version__")
+                if type(version) is str and short(version):
+                    packages[name] = version
+    except BaseException as error:
+        say(f"warning: the loaded packages cannot be listed: {name_of(error)}")
+    return {
+        "python": _python,
+        "implementation": _implementation,
+        "executable": bounded(_executable or "", PATH_CAP),
+        "packages": packages,
+    }
+
+
+def listable(name: str) -> bool:
+    """Tell whether a module can be a package of somebody: at the top level, and neither private nor Python's own."""
+    return short(name) and "." not in name and name[0] != "_" and name not in _no_packages
+
+
+def short(text: str) -> bool:
+    """Tell whether a name or version is one that the reader takes; ASCII prints alike under every Python."""
+    return 0 < len(text) <= VERSION_CAP and text.isascii() and text.isprintable()
 
 
 # --- the report --------------------------------------------------------------------------------------------------
@@ -612,6 +685,7 @@ def run(folder: str) -> int:
     record = perform(folder)
     # A child that the script forked, and that came back here, is not the one to report.
     if _getpid() == owner:
+        record["environment"] = surroundings()
         try:
             write_claim(folder, record, reserve)
         except OSError as error:

@@ -150,6 +150,9 @@ class Outcome:
     skip_reason: str | None = None
     #: Folder of the log files, None where none were kept.
     log_dir: str | None = None
+    #: Interpreter and packages as the script's own process claimed them, see `HandoffOut.environment`; for provenance
+    #: only, and no part of `to_json`.
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as plain JSON, the form that `run --json` prints."""

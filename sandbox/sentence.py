@@ -51,7 +51,6 @@ def sentence(
     usage: Usage,
     subject: str = "",
     top_process: str | None = None,
-    detail: str = "",
 ) -> str:
     """Return the one sentence of a verdict, without a full stop.
 
@@ -62,10 +61,11 @@ def sentence(
         usage: what was measured.
         subject: what the limits are set for ("ENGINX"), "" for nothing in particular.
         top_process: name of the process that used most memory, None for not known.
-        detail: for a verdict that is made outside the box (unavailable, gave_up, refused): its cause.
+
+    Raises:
+        ValueError: the verdict is made outside a box.
     """
     run = _Run(facts=facts, limits=limits, usage=usage, subject=plain(subject), top=plain(top_process or "", 40))
-    because = f": {plain(detail)}" if detail else ""
     match verdict:
         case Verdict.completed:
             return run.completed()
@@ -100,12 +100,8 @@ def sentence(
             return run.setup_failed()
         case Verdict.killed_external:
             return run.killed_external()
-        case Verdict.unavailable:
-            return f"data, archive or scratch could not be had{because}"
-        case Verdict.gave_up:
-            return f"given up{because or ': the runs of this job ended again and again without a reason of ours'}"
-        case Verdict.refused:
-            return f"refused{because or ': this host cannot give the isolation that is required'}"
+        case Verdict.unavailable | Verdict.gave_up | Verdict.refused:
+            raise ValueError(f"{verdict} is not a way in which a box ends")
         case None:
             why = "the lock was lost" if facts.reason is KillReason.lost_lock else "the service shuts down"
             return f"stopped{run.after()} because {why}; nothing was published and the run starts again"

@@ -6,22 +6,28 @@ one later adds nothing (DESIGN §5, "Replies").
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sandbox.limits import format_duration
 from sandbox.logspool import LogSpool
 from sandbox.verdict import Verdict
-from supervisor import paths, replies
+from supervisor import paths, replies, sentences
+from supervisor.family import Family
+from supervisor.replybody import access_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sandbox.outcome import Outcome, OutputFile
     from supervisor.runplan import RunPlan
+    from supervisor.staging import SiteTrouble
 
 #: Bytes of a log that a reply looks at, half head and half tail; `replies.max_bytes` shrinks it further.
 _LOG = 4 * 1024 * 1024
+#: What the system answers of a path that is not there, and of one that may not be used.
+_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def started(plan: RunPlan) -> dict[str, Any]:
@@ -29,14 +35,22 @@ def started(plan: RunPlan) -> dict[str, Any]:
     return replies.started(plan.replies["queues"]["started"], plan.replies["echo"], _context(plan)).to_json()
 
 
-def terminal(plan: RunPlan, outcome: Outcome, logs: Mapping[str, bytes], target_paths: Sequence[str]) -> dict[str, Any]:
+def terminal(
+    plan: RunPlan,
+    outcome: Outcome,
+    logs: Mapping[str, bytes],
+    target_paths: Sequence[str],
+    *,
+    trouble: SiteTrouble | None = None,
+) -> dict[str, Any]:
     """Return the frozen terminal replies: `done` and `failed`; empty where nothing is to be answered.
 
     Args:
         plan: the errand.
         outcome: the judged outcome.
         logs: stdout and stderr as kept.
-        target_paths: folders of this host where results or logs are put.
+        target_paths: folders of this host where results or logs are put, the archive's own last.
+        trouble: what the site did not give, where that ended the run; today's consumers look for its words.
     """
     queues = plan.replies["queues"]
     context = _context(plan)
@@ -57,9 +71,56 @@ def terminal(plan: RunPlan, outcome: Outcome, logs: Mapping[str, bytes], target_
         retry = plan.retry
         asks = outcome.verdict is Verdict.unavailable and retry.get("by") == "producer"
         retry_in = float(retry["longest"]) if asks else None
-        answer = replies.error(queues["error"], echo, context, report, message=outcome.sentence, retry_in=retry_in)
+        message = _message(plan, outcome, trouble)
+        answer = replies.error(queues["error"], echo, context, report, message=message, retry_in=retry_in)
     # Logs that could not be put in place change nothing about how such a run ended.
     return {"done": answer.to_json(), "failed": answer.to_json()}
+
+
+def disabled(plan: RunPlan, sentence: str) -> dict[str, Any]:
+    """Return the frozen replies of a run whose instrument has no script on disk: at SNS that switches reduction off.
+
+    Without a queue of disabled runs it goes where skipped runs go, and at last to the errors, with the sentence.
+
+    Args:
+        plan: the errand.
+        sentence: what was looked for, and where.
+    """
+    queues = plan.replies["queues"]
+    context = _context(plan)
+    echo = plan.replies["echo"]
+    report = replies.Report(
+        admin_log="".join(f"{line}\n" for line in [*_head_lines(plan), sentence]),
+        verdict=str(Verdict.skipped),
+        sentence=sentence,
+        provenance=plan.replies.get("provenance", {}),
+    )
+    if queues.get("disabled"):
+        answer = replies.disabled(queues["disabled"], echo, context, report, message=sentence)
+    else:
+        answer = replies.skipped(queues["skipped"] or queues["error"], echo, context, report, message=sentence)
+    return {"done": answer.to_json(), "failed": answer.to_json()}
+
+
+def _message(plan: RunPlan, outcome: Outcome, trouble: SiteTrouble | None) -> str:
+    """Return the reason of an error: our sentence, begun in the family's own words where access failed."""
+    cause = None if trouble is None else trouble.__cause__
+    if trouble is None or not isinstance(cause, OSError) or cause.errno not in _MISSING | _FORBIDDEN:
+        return outcome.sentence
+    write = trouble.what == "archive"
+    path = plan.target["path"] if write else cause.filename
+    if not isinstance(path, str) or not (write or trouble.what in ("data file", "script")):
+        return outcome.sentence
+    begin = access_text(_family(plan), path, what=trouble.what, write=write, missing=cause.errno in _MISSING)
+    if begin is None:
+        return outcome.sentence
+    # What its consumer compares with is the whole text at SNS, and a beginning at ISIS.
+    return begin if _family(plan) is Family.SNS else f"{begin}; {outcome.sentence}"
+
+
+def _family(plan: RunPlan) -> Family:
+    """The family of the message; plans frozen by an earlier version are all of 2016."""
+    return Family(plan.replies.get("family", Family.ISIS2016))
 
 
 def _context(plan: RunPlan) -> replies.Context:
@@ -70,6 +131,7 @@ def _context(plan: RunPlan) -> replies.Context:
         epoch=plan.n,
         host=plan.hostname,
         extension=answer["extension"],
+        family=_family(plan),
         max_bytes=answer["max_bytes"],
     )
 
@@ -105,17 +167,20 @@ def _head_and_tail(log: bytes) -> bytes:
 
 def admin_log(plan: RunPlan, outcome: Outcome) -> str:
     """Return our own lines about a run, as the consumers of 2016 show them to support staff."""
-    lines = [
-        f"job {plan.job}, epoch {plan.n}, attempt {plan.replies['attempt']}, on {plan.hostname}",
-        f"{plan.instrument} run {plan.run} version {plan.version} of RB {plan.rb}",
-        outcome.sentence,
-    ]
+    lines = [*_head_lines(plan), outcome.sentence]
     if outcome.message:
         lines.append(outcome.message)
     if outcome.ceilings_hit:
         lines.append(f"ceilings reached: {', '.join(outcome.ceilings_hit)}")
     lines += [f"{output.path} {output.size} {output.sha256 or ''}".rstrip() for output in outcome.outputs[:200]]
     return "\n".join(lines) + "\n"
+
+
+def _head_lines(plan: RunPlan) -> list[str]:
+    return [
+        f"job {plan.job}, epoch {plan.n}, attempt {plan.replies['attempt']}, on {plan.hostname}",
+        f"{plan.instrument} run {plan.run} version {plan.version} of RB {plan.rb}",
+    ]
 
 
 def _rules(plan: RunPlan) -> paths.PathRules:
@@ -145,10 +210,9 @@ def as_unavailable(outcome: Outcome, sentence: str) -> Outcome:
 
 def unavailable_sentence(text: str, retry: Mapping[str, Any]) -> str:
     """Return the sentence of a run that ends because the site does not give what it needs."""
-    tries = int(retry["count"]) + 1
-    if retry["by"] == "producer":
-        return f"{text}; to be sent again after {format_duration(float(retry['longest']))}"
-    return f"{text}; given up after {tries} {'try' if tries == 1 else 'tries'}"
+    return sentences.unavailable(
+        text, by=str(retry["by"]), tries=int(retry["count"]) + 1, again=float(retry["longest"])
+    )
 
 
 def retry_delay(retry: Mapping[str, Any]) -> float:

@@ -68,7 +68,8 @@ class Surroundings:
     #: Whether the process of a `run.json` lives, and whether any process of its box does (ending what is left).
     is_alive: Callable[[records.Identity], bool]
     end_box: Callable[[RunRecord], bool]
-    enabled: Callable[[str], bool]
+    #: Whether this host takes runs of an instrument that ask for a software.
+    serves: Callable[[str, str], bool]
     #: The committed outcome of a job that ends without a run: (request, epoch, verdict, why).
     ending: Callable[[Request, int, Ruling], Outcome]
 
@@ -283,7 +284,7 @@ class Claimer:
             waiting=durable.exists(self._layout.path("waiting", waiting.entry_of(request).name)),
             cancelled=durable.exists(place.cancel),
             not_before=read_not_before(place),
-            enabled=self._around.enabled(request.instrument),
+            enabled=self._around.serves(request.instrument, request.software),
             lost_attempts=past.lost,
             max_attempts=self._around.max_attempts,
             overtaken=overtaken,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 #: Verb → module, in the order of the help page.
 VERBS = {
     "run": "run",
+    "replay": "replay",
     "demo": "demo",
     "serve": "serve",
     "start": "daemon",
@@ -28,9 +29,11 @@ VERBS = {
     "runs": "runs",
     "why": "why",
     "check-config": "check_config",
+    "config": "config",
 }
 SUMMARIES = {
     "run": "run one reduce.py on one data file, here and now, in the production box",
+    "replay": "run the run of a result again, and compare what it makes byte for byte",
     "demo": "four runs on an embedded store, from nothing, with their outcomes as sentences",
     "serve": "serve in the foreground",
     "start": "serve in the background",
@@ -44,6 +47,7 @@ SUMMARIES = {
     "runs": "list what waits, runs, and has lately finished",
     "why": "say what became of a job, and why",
     "check-config": "check a configuration and name every problem in it",
+    "config": "show the configuration in force, or convert an old worker's",
 }
 _EPILOG = """\
 Exit status: 0 completed, skipped or done; 1 the script failed; 2 usage; 3 a limit was reached (status: not running);

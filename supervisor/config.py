@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tomllib
+from typing import Any
 
 from pydantic import ValidationError
 
+from supervisor import shown
 from supervisor.configwords import sentences
 from supervisor.settings import Settings
 
@@ -36,8 +38,21 @@ def load(path: str | None = None) -> Settings:
     Raises:
         ConfigProblems: The file cannot be read or something in it is wrong.
     """
+    origin, text = read(path)
+    return parse(text, origin)
+
+
+def read(path: str | None = None) -> tuple[str, str]:
+    """Reads a configuration file and returns what it is called and its text.
+
+    Args:
+        path: The file; None reads `DEFAULT_PATH`, or gives an empty text called "defaults" where that is not there.
+
+    Raises:
+        ConfigProblems: The file cannot be read as text.
+    """
     if path is None and not os.path.lexists(DEFAULT_PATH):
-        return Settings()
+        return "defaults", ""
     origin = path or DEFAULT_PATH
     try:
         with open(origin, "rb") as file:
@@ -52,7 +67,7 @@ def load(path: str | None = None) -> Settings:
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
         raise ConfigProblems(origin, [f"is not UTF-8 text (line {line}); save it as UTF-8"]) from None
-    return parse(text, origin)
+    return origin, text
 
 
 def parse(text: str, origin: str) -> Settings:
@@ -65,12 +80,23 @@ def parse(text: str, origin: str) -> Settings:
     Raises:
         ConfigProblems: The text is no TOML or something in it is wrong.
     """
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        reason = str(error)[:1].lower() + str(error)[1:]
-        raise ConfigProblems(origin, [f"is not valid TOML: {reason}"]) from None
+    document = tables(text, origin)
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
         raise ConfigProblems(origin, sentences(error, document)) from None
+
+
+def tables(text: str, origin: str) -> dict[str, Any]:
+    """Reads a text as TOML, whatever its tables mean.
+
+    Raises:
+        ConfigProblems: It is none.
+    """
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        # A plain ValueError: the interpreter itself refuses to read a number of thousands of digits.
+        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "too long a number or too deeply nested"
+        reason = reason[:1].lower() + reason[1:]
+        raise ConfigProblems(origin, [f"is not valid TOML: {shown.line(reason, 300)}"]) from None

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import PydanticUndefined
 
-from supervisor.configwords import fields_of, section_in, toml
+from supervisor.configwords import fields_of, is_section, section_in
 from supervisor.settings import Settings
+from supervisor.tomltext import bare, toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from supervisor.settingtypes import Section
 
 #: The generated files, from the root of the source tree.
-SAMPLE: Final = "etc/supervisor.toml"
+SAMPLE: Final = "etc/autoreduce/supervisor.toml"
 PAGE: Final = "docs/reference/config.md"
 
 _WIDTH: Final = 110
@@ -34,7 +35,18 @@ _NAMED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "GEM",
         {"argv": ["/opt/mantid/bin/python"], "env": {"MANTIDPROPERTIES": "/etc/mantid.properties"}},
     ),
-    "instrument": ("LET", {"enabled": False, "mode": "module"}),
+    "interpreter.software": ("Mantid 6.2.0", {"argv": ["/opt/mantid-6.2.0/bin/python"]}),
+    "interpreter.conda": ("sans", {"argv": ["/opt/conda/envs/sans/bin/python"]}),
+    "instrument": (
+        "LET",
+        {
+            "enabled": False,
+            "mode": "module",
+            "require": "none",
+            "network": True,
+            "read_only": ["/isis/NDX{instrument}/user/masks"],
+        },
+    ),
 }
 
 
@@ -54,7 +66,7 @@ def sample() -> str:
             lines += ["", *_comment(text), f"#{key} = {toml(default)}"]
         for path, (who, example) in _examples(name):
             table = fields_of(section)[path.rpartition(".")[2]].description if keys else "For example:"
-            lines += ["", *_comment(str(table)), f"#[{path}.{who}]"]
+            lines += ["", *_comment(str(table)), f"#[{path}.{bare(who)}]"]
             texts = {key: text for key, _, text in _keys(section)} if not keys else {}
             for key, value in example.items():
                 lines += [*_comment(texts.get(key, "")), f"#{key} = {toml(value)}"]
@@ -88,10 +100,10 @@ def page() -> str:
         for path, (who, example) in _examples(name):
             lines += ["", f"### `[{path}.NAME]`" if keys else "Example:", ""]
             if keys:
-                lines += [str(fields_of(section)[path.rpartition(".")[2]].description), ""]
+                lines += [_sentences(str(fields_of(section)[path.rpartition(".")[2]].description)), ""]
             lines += [
                 "```toml",
-                f"[{path}.{who}]",
+                f"[{path}.{bare(who)}]",
                 *(f"{key} = {toml(value)}" for key, value in example.items()),
                 "```",
             ]
@@ -116,11 +128,18 @@ def _sections() -> Iterator[tuple[str, type[Section], list[tuple[str, Any, str]]
         section = section_in(field.annotation)
         assert section is not None, f"{name} is no section"
         yield name, section, [] if name in _NAMED else _keys(section, name)
+        for key, inner in fields_of(section).items():
+            if is_section(inner.annotation):
+                yield f"{name}.{key}", inner.annotation, _keys(inner.annotation, f"{name}.{key}")
 
 
 def _keys(section: type[Section], name: str = "") -> list[tuple[str, Any, str]]:
     fields = fields_of(section).items()
-    return [(key, _default(field), str(field.description)) for key, field in fields if f"{name}.{key}" not in _NAMED]
+    return [
+        (key, _default(field), str(field.description))
+        for key, field in fields
+        if f"{name}.{key}" not in _NAMED and not is_section(field.annotation)
+    ]
 
 
 def _default(field: Any) -> Any:
@@ -130,7 +149,7 @@ def _default(field: Any) -> Any:
 
 def _examples(name: str) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
     for path, example in _NAMED.items():
-        if path.partition(".")[0] == name:
+        if path == name or path.rpartition(".")[0] == name:
             yield path, example
 
 
@@ -140,7 +159,7 @@ def _about(section: type[Section]) -> str:
 
 def _sentences(text: str) -> str:
     """Returns a text with one sentence a line, as all pages of the documentation are kept."""
-    return re.sub(r"(?<=[a-z0-9)`\"])\. (?=[A-Z`\"0-9])", ".\n", text)
+    return re.sub(r"(?<=[a-z0-9)`\"])\. (?=[A-Z`\"0-9{])", ".\n", text)
 
 
 def _comment(text: str) -> list[str]:

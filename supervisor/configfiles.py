@@ -10,6 +10,8 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
+from supervisor import tomltext
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -74,13 +76,16 @@ def _broker_problems(broker: Broker, environ: Mapping[str, str]) -> Iterator[str
 
 def _interpreter_problems(settings: Settings) -> Iterator[str]:
     chosen = {"interpreter.argv": settings.interpreter.argv}
-    for name, own in settings.interpreter.instrument.items():
-        if own.argv is not None:
-            chosen[f"interpreter.instrument.{name}.argv"] = own.argv
+    if settings.interpreter.conda_argv:
+        chosen["interpreter.conda_argv"] = settings.interpreter.conda_argv
+    for table in ("instrument", "software", "conda"):
+        for name, own in getattr(settings.interpreter, table).items():
+            if own.argv is not None:
+                chosen[tomltext.path(("interpreter", table, name, "argv"))] = own.argv
     for key, argv in chosen.items():
         if shutil.which(argv[0], path=BOX_PATH) is None:
             where = "cannot be run" if "/" in argv[0] else f"is not found in {BOX_PATH}"
-            yield f"{key}: {argv[0]} {where}; write the full path of a Python that is installed on this host"
+            yield f"{key}: {argv[0]} {where}; write the full path of a program that is installed on this host"
 
 
 def _first_line(key: str, path: str) -> str:

@@ -7,31 +7,56 @@ value is never shown where a secret may stand.
 from __future__ import annotations
 
 import difflib
-import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
+from supervisor import shown
 from supervisor.settings import Settings
 from supervisor.settingtypes import Section
+from supervisor.tomltext import path, toml
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 #: Keys whose values are never repeated: an address or a misplaced key may carry a password.
 _SECRET = ("url", "pass", "secret", "token", "credential")
+#: What the validator calls a fault: what must stand there instead, and an example for keys whose default is none.
 _KINDS = {
-    "string_type": "must be a text in quotes",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "dict_type": "must be a table",
-    "tuple_type": "must be a list",
-    "too_short": "must not be empty",
-    "string_too_short": "must not be empty",
-    "string_pattern_mismatch": "contains characters that a name cannot have; use letters, digits, '.', '_' and '-'",
+    "string_type": ("must be a text in quotes", '"text"'),
+    "string_unicode": ("must be a text in quotes", '"text"'),
+    "int_type": ("must be a whole number", "1"),
+    "int_from_float": ("must be a whole number", "1"),
+    "int_parsing_size": ("must be a whole number of usual size", "1"),
+    "float_type": ("must be a number", "0.5"),
+    "finite_number": ("must be a finite number", "0.5"),
+    "bool_type": ("must be true or false", "true"),
+    "dict_type": ("must be a table", '{ NAME = "text" }'),
+    "tuple_type": ("must be a list", '["text"]'),
+    "too_short": ("must not be empty", '["text"]'),
+    "too_long": ("is too long", "a shorter one"),
+    "string_too_short": ("must not be empty", '"text"'),
+    "string_too_long": ("is too long", "a shorter text"),
+    "string_pattern_mismatch": (
+        "contains characters that a name cannot have; use letters, digits, '.', '_' and '-'",
+        '"name-1"',
+    ),
 }
+#: The same for numbers out of range: the word, and under which name the validator tells the bound.
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+#: A sentence with one of these says what to do about it.
+_REMEDY = re.compile(r"\b(?:write|use|did you mean|keep|remove|add|leave|run)\b")
+#: Longest sentence, in characters.
+_MOST = 1000
+#: Longest number that is repeated, in bits; more digits than that the interpreter would refuse to write.
+_MOST_BITS = 256
+#: Longest value in a sentence, in characters.
+_LONGEST = 80
 
 
 def sentences(error: ValidationError, document: Mapping[str, Any]) -> list[str]:
@@ -44,7 +69,10 @@ def sentences(error: ValidationError, document: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     for problem in error.errors(include_url=False):
         keys = [str(key) for key in problem["loc"] if key != "[key]"]
-        found.extend(f"{_path(keys)}: {text}" for text in _texts(problem, keys, _written(document, problem["loc"])))
+        # What sections contradict about each other is told by the root, whose sentences name their keys themselves.
+        begin = f"{path(keys)}: " if keys else ""
+        texts = _texts(problem, keys, written(document, problem["loc"]))
+        found.extend(_fit(shown.line(begin + text)) for text in texts)
     return list(dict.fromkeys(found))
 
 
@@ -64,44 +92,63 @@ def section_in(annotation: Any) -> type[Section] | None:
     return None
 
 
-def toml(value: Any) -> str:
-    """Writes a value as TOML; backslashes stand in single quotes, where they mean themselves."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        plain = "\\" in value and "'" not in value and value.isprintable()
-        return f"'{value}'" if plain else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {toml(content)}" for key, content in value.items()) + " }" if value else "{}"
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(toml(content) for content in value) + "]"
-    return str(value)
+def is_section(annotation: Any) -> bool:
+    """Says whether a key holds one section, not a table or list of them."""
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def written(document: Any, places: Sequence[int | str]) -> Any:
+    """Returns what a document says at a place, None where it says nothing.
+
+    Args:
+        document: What was read.
+        places: Keys and positions; names of tables may have been made upper case on the way.
+    """
+    for place in places:
+        if isinstance(document, Mapping):
+            names = [place, *(key for key in document if str(key).strip().upper() == place)]
+            document = next((document[key] for key in names if key in document), None)
+        elif isinstance(document, list) and isinstance(place, int) and place < len(document):
+            document = document[place]
+    return document
 
 
 def _texts(problem: Mapping[str, Any], keys: list[str], written: Any) -> Iterator[str]:
     kind, context = problem["type"], problem.get("ctx", {})
-    shown = "" if any(word in key.lower() for key in keys for word in _SECRET) else _shown(written)
+    value = "" if any(word in key.lower() for key in keys for word in _SECRET) else _shown(written)
     if kind == "extra_forbidden":
         yield _unknown(keys)
     elif kind == "missing":
-        yield f"is missing; this table needs {' and '.join(fields_of(_section_at(keys[:-1])))}"
+        yield f"is missing; this table needs {' and '.join(fields_of(_section_at(keys[:-1])))}: write {keys[-1]} = ..."
     elif kind in {"value_error", "assertion_error"}:
         for line in str(context["error"]).splitlines():
-            yield f"{shown} {line}".lstrip() if line.startswith("must ") else line
+            told = line if _REMEDY.search(line) else line + _example(keys, '"text"')
+            yield f"{value} {told}".lstrip() if line.startswith("must ") else told
+    elif kind in {"model_type", "model_attributes_type"} and isinstance(problem["loc"][-1], int):
+        yield f"{value} must be a table; write for example {_entry(_section_at(keys))}".lstrip()
+    elif kind == "tuple_type" and section_in(_annotation_at(keys)):
+        yield f"{value} must be a list of tables; write for example [{_entry(_section_at(keys))}]".lstrip()
+    elif kind == "dict_type" and section_in(_annotation_at(keys)):
+        yield f"{value} must be a table of sections; write for example [{path([*keys, 'NAME'])}] on a line of its own"
     elif kind in {"model_type", "model_attributes_type"}:
-        yield f"{shown} must be a section; write [{_path(keys)}] on a line of its own, and its keys below".lstrip()
+        yield f"{value} must be a section; write [{path(keys)}] on a line of its own, and its keys below".lstrip()
     elif kind == "literal_error":
         choices = [str(choice) for choice in get_args(_field_at(keys).annotation)]
-        near = difflib.get_close_matches(str(written), choices, n=1)
-        guess = f"; did you mean {toml(near[0])}?" if near else ""
-        yield f"{shown} must be {' or '.join(map(toml, choices))}{guess}".lstrip()
-    elif kind in {"greater_than", "greater_than_equal", "less_than_equal"}:
-        word = {"greater_than": "more than", "greater_than_equal": "at least", "less_than_equal": "at most"}[kind]
-        bound = next(context[name] for name in ("gt", "ge", "le") if name in context)
-        yield f"{shown} must be {word} {bound:g}{_example(keys)}".lstrip()
+        near = difflib.get_close_matches(str(written), choices, n=1) if isinstance(written, str) else []
+        remedy = f"did you mean {toml(near[0])}?" if near else f"write for example {toml(choices[0])}"
+        yield f"{value} must be {' or '.join(map(toml, choices))}; {remedy}".lstrip()
+    elif kind in _BOUNDS:
+        word, name = _BOUNDS[kind]
+        yield f"{value} must be {word} {context[name]:g}{_example(keys, '1')}".lstrip()
     else:
-        text = _KINDS.get(kind) or str(problem["msg"])[:1].lower() + str(problem["msg"])[1:]
-        yield f"{shown} {text}{_example(keys)}".lstrip()
+        text, example = _KINDS.get(kind, ("cannot be used as it stands", '"text"'))
+        yield f"{value} {text}{'' if _REMEDY.search(text) else _example(keys, example)}".lstrip()
+
+
+def _fit(sentence: str) -> str:
+    """Cuts a sentence in its middle, where a value stands; key and remedy are at its ends."""
+    half = _MOST // 2
+    return sentence if len(sentence) <= _MOST else f"{sentence[:half]} ... {sentence[-half:]}"
 
 
 def _unknown(keys: list[str]) -> str:
@@ -136,31 +183,40 @@ def _section_at(keys: Iterable[str]) -> type[Section]:
     return section
 
 
-def _field_at(keys: list[str]) -> Any:
+def _field_at(keys: Sequence[str]) -> Any:
+    if not keys:
+        return None
     return fields_of(_section_at(keys[:-1])).get(keys[-1])
 
 
-def _example(keys: list[str]) -> str:
-    default = getattr(_field_at(keys), "default", None)
-    return f"; write for example {toml(default)}" if isinstance(default, str | int | float) and default != "" else ""
+def _annotation_at(keys: Sequence[str]) -> Any:
+    return getattr(_field_at(keys), "annotation", None)
 
 
-def _path(keys: Iterable[str]) -> str:
-    return ".".join(key if key.replace("_", "").replace("-", "").isalnum() else json.dumps(key) for key in keys)
+def _entry(section: type[Section]) -> str:
+    return f"{{ {', '.join(f'{key} = ...' for key in fields_of(section))} }}"
 
 
-def _written(document: Any, places: Sequence[int | str]) -> Any:
-    """Returns what the file says at a place; names of tables were made upper case on the way."""
-    for place in places:
-        if isinstance(document, Mapping):
-            document = next((document[key] for key in document if str(key).upper() == str(place).upper()), None)
-        elif isinstance(document, list) and isinstance(place, int) and place < len(document):
-            document = document[place]
-    return document
+def _example(keys: Sequence[str], otherwise: str) -> str:
+    """Returns the end of a sentence: what could stand there, by the key's own default or example if it has one."""
+    field = _field_at(keys)
+    default = getattr(field, "default", None)
+    examples = getattr(field, "examples", None)
+    if examples:
+        return f"; write for example {examples[0]}"
+    if isinstance(default, str | int | float | tuple) and default not in ("", ()):
+        otherwise = toml(default if not isinstance(default, tuple) else list(default))
+    return f"; write for example {otherwise}"
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, str | bool | int | float):
-        text = toml(value)
-        return text if len(text) <= 80 else text[:77] + "..."
-    return ""
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list):
+        return "a list" if value else "[]"
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "so large a number"
+    if value is None:
+        return ""
+    text = toml(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.outcome import Guards, Usage, decode_status
 from sandbox.outcome import Outcome as BoxOutcome
 from sandbox.verdict import Verdict
-from supervisor import answers, plans, request
+from supervisor import answers, plans, request, sentences
 from supervisor.attempts import History
 from supervisor.records import Outcome
 from supervisor.takeover import Ruling
@@ -34,13 +34,11 @@ def ending_of(
         why: the sentence of a refusal.
     """
     if ruling is Ruling.CANCEL:
-        verdict, sentence = Verdict.cancelled, "cancelled before it began"
+        verdict, sentence = Verdict.cancelled, sentences.CANCELLED
     elif ruling is Ruling.GIVE_UP:
-        tries = settings.publish.max_attempts
-        verdict = Verdict.gave_up
-        sentence = f"gave up: the run took its shepherd down in {tries} attempts; look at why, then resubmit"
+        verdict, sentence = Verdict.gave_up, sentences.gave_up(settings.publish.max_attempts)
     else:
-        verdict, sentence = Verdict.refused, f"refused: {why}"
+        verdict, sentence = Verdict.refused, sentences.refused(why)
     decoded = request.decode(of.body.encode(), of.headers)
     plan = replace(
         plans.errand(of, n, "run", settings, facts),

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Family(StrEnum):
-    """Who speaks: what a message may say, where its run is filed, and what its replies look like, all follow from it."""
+    """Who speaks: what a message may say, where its run is filed and what its replies look like follow from it."""
 
     #: ISIS 2016: one file, the script in the message, results in the cycle's archive.
     ISIS2016 = "isis2016"

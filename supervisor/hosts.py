@@ -30,9 +30,11 @@ class HostBeat:
     version: str
     #: Highest isolation level this host proves.
     level: str
-    #: Archive roots and interpreters it offers.
+    #: Archive roots it offers.
     roots: list[str] = field(default_factory=list)
+    #: Names of the interpreter profiles that work there, and of those that do not, each with why.
     interpreters: list[str] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
     #: Seconds since 1970, for people only.
     time: float = 0.0
     state: str = "running"

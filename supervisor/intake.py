@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from supervisor.settings import Settings
 
-#: The message family of this issue's decoder.
-FAMILY = "isis2016"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -89,6 +86,9 @@ def examine(
                 run=decoded.run,
                 version=decoded.version,
                 rules=settings.paths.rules(),
+                family=decoded.family,
+                facility=decoded.facility,
+                flat=decoded.flat,
             )
         except paths.BadPath as bad:
             raise request.BadRequest(bad.key, str(bad), decoded.reply_body) from bad
@@ -100,18 +100,19 @@ def examine(
             body=body.decode("utf-8-sig"),
             digest=digest(body),
             headers=dict(headers),
-            family=FAMILY,
+            family=str(decoded.family),
             instrument=decoded.instrument,
             facility=decoded.facility,
             rb=decoded.rb,
             run=decoded.run,
             run_raw=decoded.run_raw,
             version=decoded.version,
-            data=[decoded.data],
+            data=list(decoded.data),
             priority=decoded.priority,
             time_ms=time_ms,
             sequence=request.producer_sequence(headers),
-            script_digest=hashlib.sha256(decoded.script.encode()).hexdigest(),
+            software=decoded.software,
+            script_digest="" if decoded.script is None else hashlib.sha256(decoded.script.encode()).hexdigest(),
             journaled=now,
             host=host,
         )
@@ -121,14 +122,20 @@ def examine(
 def poison(
     body: bytes, headers: Mapping[str, str], settings: Settings, *, job: str, hostname: str, bad: request.BadRequest
 ) -> Poison:
-    """Return what is kept and answered of a message that can be nothing."""
+    """Return what is kept and answered of a message that can be nothing.
+
+    It is answered as its family is; one whose keys cannot be read counts as one of 2016.
+    """
+    said = request.readable(body) if bad.body is None else bad.body
+    family = request.family_of(said or {})
     key = hashlib.sha256(job.encode() + b"\0" + body).hexdigest()
     context = replies.Context(
         job=job or key,
         attempt=0,
         epoch=0,
         host=hostname,
-        extension=replies.extension_of(settings.replies.extension),
+        extension=replies.extension_of(settings.replies.extension, family),
+        family=family,
         max_bytes=settings.replies.max_bytes,
     )
     return Poison(
@@ -137,7 +144,7 @@ def poison(
         text=bad.text,
         body=body.decode("utf-8", "backslashreplace"),
         headers=dict(headers),
-        reply=replies.malformed(settings.queues.error, bad.body, context, text=bad.text),
+        reply=replies.malformed(settings.queues.of(family).error, said, context, text=bad.text),
     )
 
 
@@ -145,5 +152,5 @@ def conflict(record: Request, settings: Settings, *, hostname: str) -> Poison:
     """Return the poison of a message whose id is known with another body."""
     body = record.body.encode()
     text = f"job-id {record.job} is known with another body; send a changed run under a new id"
-    bad = request.BadRequest("job-id", text, request.decode(body, record.headers).reply_body)
+    bad = request.BadRequest("job-id", text, request.readable(body))
     return poison(body, record.headers, settings, job=record.job, hostname=hostname, bad=bad)

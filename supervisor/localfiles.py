@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sandbox.copyout import Manifest
     from sandbox.outcome import OutputFile
+    from supervisor.provenance import Papers
 
 
 class Destination:
@@ -45,13 +46,20 @@ class Destination:
         """Where the logs go."""
         return os.path.join(self.path, LOG_FOLDER)
 
-    def file_results(self, manifest: Manifest, out_fd: int, logs: Mapping[str, bytes]) -> tuple[OutputFile, ...]:
+    def file_results(
+        self,
+        manifest: Manifest,
+        out_fd: int,
+        logs: Mapping[str, bytes],
+        papers: Papers | None = None,
+    ) -> tuple[OutputFile, ...]:
         """Put results and logs into place.
 
         Args:
             manifest: what the script made.
             out_fd: the folder it made it in.
             logs: names to contents, for the log folder; a file of that name made by the script gives way.
+            papers: the record of the run, which goes there too.
 
         Raises:
             OutputRejected: a result has the name of the log folder.
@@ -64,9 +72,9 @@ class Destination:
             outputs = copy(manifest, out_fd, staging)
         finally:
             os.close(staging)
-        self._stage_logs(logs)
-        taken = {f"{LOG_FOLDER}/{name}" for name in logs}
+        taken = {f"{LOG_FOLDER}/{name}" for name in (*logs, *(papers.names if papers else ()))}
         outputs = tuple(output for output in outputs if output.path not in taken)
+        self._stage_logs({**logs, **(papers.make(outputs) if papers else {})})
         self._move([*manifest.folders, LOG_FOLDER], [*(output.path for output in outputs), *sorted(taken)])
         return outputs
 

@@ -7,9 +7,12 @@ run changes results, every other one adds its logs alone. What is missing is wha
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import re
+import socket
 import tempfile
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +21,14 @@ from sandbox.box import Box
 from sandbox.copyout import OutputRejected
 from sandbox.outcome import Guards, Outcome, Usage, decode_status
 from sandbox.verdict import Verdict
+from supervisor import provenance
+from supervisor.datadigest import LIMIT
 from supervisor.localfiles import Destination
+from supervisor.recorder import Recorder
 from supervisor.staging import trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from sandbox.handoff import Mode
     from sandbox.limits import Limits
@@ -33,9 +39,15 @@ if TYPE_CHECKING:
 #: standard error, where Mantid logs.
 SCRIPT_LOG = "Script.out"
 ERROR_LOG = "Mantid.log"
+#: In front of the record and the copies of a run that did not complete: those of a good result there stay.
+FAILED = "failed-"
 #: A run number stands at the end of the name, before the extensions: ENGINX00241391.nxs, PLP0016596.nx.hdf.
 _RUN = re.compile(r"([0-9]{1,18})(?:\.[A-Za-z][A-Za-z0-9]*)*$", re.ASCII)
 _INSTRUMENT = re.compile(r"([A-Za-z]+)[_-]?", re.ASCII)
+#: Seconds of each turn that may go into reading the data for their digest while the box runs.
+_READING = 0.05
+#: Bytes of a reduce_vars.py that the record takes; the largest in production has 50 kB.
+_DEFAULTS = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +67,19 @@ class LocalRun:
     spool: str = ""
     #: Roots below which production would also file the folders that a script returns; here they are named only.
     allowed_roots: tuple[str, ...] = ()
+    #: Further data files of a batch, whose script is given the list of all.
+    more_data: tuple[str, ...] = ()
+    batch: bool = False
+    #: Name of the script in the box; "" takes that of `script_path`.
+    script_name: str = ""
+    #: Facts of the run for the harness; None reads them off the name of the data file.
+    facts: Mapping[str, Any] | None = None
+    #: Whether the output folder is given with a slash at its end; None: to programs, as the SNS family has it.
+    output_slash: bool | None = None
+    skip_anywhere: bool = False
+    script_args: tuple[str, ...] = ()
+    #: Bytes; of larger data files the record holds digests of both ends alone.
+    data_limit: int = LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +109,33 @@ def run(order: LocalRun, on_tick: Callable[[Running], object]) -> Outcome:
         order: what is to be run.
         on_tick: called at each turn while it runs.
     """
-    try:
-        _read_a_byte(order.data)
-    except OSError as error:
-        return _unavailable(order, str(trouble("data file", order.data, error)))
+    for path in (order.data, *order.more_data):
+        try:
+            _read_a_byte(path)
+        except OSError as error:
+            return _unavailable(order, str(trouble("data file", path, error)))
     try:
         destination = Destination(order.out)
     except OSError as error:
         return _unavailable(order, str(trouble("result folder", order.out, error)))
     ended: list[Outcome] = []
+    recorder = Recorder(_origin(order), order.data_limit)
+
+    def tick(running: Running) -> None:
+        until = time.monotonic() + _READING
+        recorder.read_on(lambda: time.monotonic() < until)
+        on_tick(running)
 
     def collect(running: Running, outcome: Outcome) -> Outcome:
         # The copy in the scratch is gone in a moment: tracebacks name the script where its author knows it.
-        copy = os.path.join(running.scratch, "script", os.path.basename(order.script_path))
+        copy = os.path.join(running.scratch, "script", _script_name(order))
         told = replace(outcome, traceback=outcome.traceback.replace(copy, order.script_path))
-        ended.append(_file(destination, running, told))
+        ended.append(_file(destination, running, told, recorder))
         return ended[0]
 
     try:
         with _spool(order.spool) as spool:
-            return box.run(_box(order, spool), on_tick=on_tick, collect=collect)
+            return box.run(_box(order, spool), on_tick=tick, collect=collect)
     except BrokenPipeError:
         raise  # nobody reads what `on_tick` says: the command ends, and the box with it
     except OSError as error:
@@ -137,24 +169,78 @@ def _spool(path: str) -> Iterator[str]:
             os.rmdir(private)
 
 
-def _box(order: LocalRun, spool: str) -> Box:
+def _origin(order: LocalRun) -> provenance.Origin:
+    named = name_of(order.data)
+    return provenance.Origin(
+        instrument=named.instrument,
+        run=named.run,
+        host=socket.gethostname(),
+        supervisor_version=importlib.metadata.version("autoreduce-supervisor"),
+        script=order.script,
+        script_name=_script_name(order),
+        script_from=order.script_path,
+        variables=order.variables.values,
+        defaults=_text_of(order.variables.defaults),
+        defaults_from=order.variables.defaults or "",
+        data=(order.data, *order.more_data),
+        argv=order.interpreter,
+        env=order.env,
+        mode=order.mode,
+        facts=_facts(order),
+        batch=order.batch,
+        output_slash=_output_slash(order),
+        skip_anywhere=order.skip_anywhere,
+        script_args=order.script_args,
+    )
+
+
+def _text_of(defaults: str | None) -> bytes | None:
+    """The text of a reduce_vars.py as it is when the run begins; None where there is none, or none that can be read."""
+    if defaults is None:
+        return None
+    try:
+        with open(defaults, "rb") as file:
+            text = file.read(_DEFAULTS + 1)
+    except OSError:
+        return None
+    return text if len(text) <= _DEFAULTS else None
+
+
+def _script_name(order: LocalRun) -> str:
+    return order.script_name or os.path.basename(order.script_path)
+
+
+def _output_slash(order: LocalRun) -> bool:
+    # Programs of the SNS family glue file names to it.
+    return order.mode == "program" if order.output_slash is None else order.output_slash
+
+
+def _facts(order: LocalRun) -> dict[str, Any]:
+    if order.facts is not None:
+        return dict(order.facts)
     named = name_of(order.data)
     facts: dict[str, Any] = {"run_version": 0}
     if named.run:
         facts["run_number"] = named.run
     if named.instrument:
         facts["instrument"] = named.instrument
+    return facts
+
+
+def _box(order: LocalRun, spool: str) -> Box:
     return Box(
         interpreter=order.interpreter,
         script=order.script,
-        script_name=os.path.basename(order.script_path),
+        script_name=_script_name(order),
         mode=order.mode,
-        input_files=(order.data,),
-        # Programs of the SNS family glue file names to it.
-        output_slash=order.mode == "program",
+        input_files=(order.data, *order.more_data),
+        output_slash=_output_slash(order),
         reduce_vars=order.variables.values,
         default_vars=order.variables.defaults,
-        facts=facts,
+        facts=_facts(order),
+        batch=order.batch,
+        skip_anywhere=order.skip_anywhere,
+        script_args=order.script_args,
         env=order.env,
         spool=spool,
         limits=order.limits,
@@ -162,11 +248,16 @@ def _box(order: LocalRun, spool: str) -> Box:
     )
 
 
-def _file(destination: Destination, running: Running, outcome: Outcome) -> Outcome:
-    """Put the results of a completed run into place, or the logs of any other."""
+def _file(destination: Destination, running: Running, outcome: Outcome, recorder: Recorder) -> Outcome:
+    """Put the results of a completed run into place, or the logs of any other; the record stands beside them."""
     if outcome.verdict is Verdict.completed and running.manifest is not None:
         try:
-            outputs = destination.file_results(running.manifest, running.out_fd, _logs(outcome, running))
+            outputs = destination.file_results(
+                running.manifest,
+                running.out_fd,
+                _logs(outcome, running),
+                recorder.papers(outcome),
+            )
             return replace(outcome, outputs=outputs, log_dir=destination.log_folder)
         except OutputRejected as rejected:
             outcome = _ended(outcome, Verdict.output_rejected, f"output rejected: {rejected}")
@@ -174,7 +265,8 @@ def _file(destination: Destination, running: Running, outcome: Outcome) -> Outco
             where = os.fsdecode(error.filename) if error.filename else destination.path
             outcome = _ended(outcome, Verdict.unavailable, str(trouble("result folder", where, error)))
     try:
-        destination.file_logs(_logs(outcome, running))
+        record = provenance.under_stem(FAILED, recorder.papers(outcome).make(()))
+        destination.file_logs(_logs(outcome, running) | record)
     except OSError as error:
         return _with_remark(replace(outcome, outputs=()), str(trouble("log folder", destination.log_folder, error)))
     return replace(outcome, outputs=(), log_dir=destination.log_folder)

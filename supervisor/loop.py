@@ -20,7 +20,7 @@ from supervisor.leftovers import is_alive, signal_exactly
 from supervisor.publication import Phase, Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from supervisor.brokerlink import BrokerLink
     from supervisor.order import Head
@@ -46,11 +46,19 @@ class DefectMet(Exception):
 class Loop:
     """One supervisor's state and decisions."""
 
-    def __init__(self, settings: Settings, slots: int, *, on_state: Callable[[dict[str, object]], None]) -> None:
-        """Decide for `slots` runs at a time; `on_state` is told what `status` shows."""
+    def __init__(
+        self,
+        settings: Settings,
+        slots: int,
+        failing: Mapping[str, str],
+        *,
+        on_state: Callable[[dict[str, object]], None],
+    ) -> None:
+        """Decide for `slots` runs at a time; `on_state` is told what `status` shows, with the `failing` profiles."""
         self._settings = settings
         self._slots = slots
         self._on_state = on_state
+        self._failing = failing
         self._events: queue.SimpleQueue[broker.Event | polled.Found] = queue.SimpleQueue()
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
@@ -399,6 +407,7 @@ class Loop:
                     if r.errand == "run"
                 ],
                 "waiting": self._waiting,
+                "failing": dict(self._failing),
                 "store": store,
                 "broker": "none" if self._link is None else ("connected" if self._link.connected else "away"),
             }

@@ -1,12 +1,7 @@
-r"""Path rules: where a message's data file lies on this host, where its results go, and what the reply calls them.
-
-Pure text work; nothing here looks at a file system. Three names exist for one file (`reference/peers.md` §1.5):
-
-* the *Windows* name in messages and replies, ``\\isis\inst$\NDXGEM\...``;
-* the *archive* name every ISIS machine knows, ``/isis/NDXGEM/...``;
-* the *local* name on this host, which differs from it only where `PathRules.root_map` says so.
+"""Placement of a run: where its data lies on this host, where its result goes, and what the reply calls that (pure).
 
 A finished path must lie below a declared root. That check is lexical; whoever opens the path resolves links himself.
+The names of files and roots themselves are `supervisor.pathrules`.
 """
 
 from __future__ import annotations
@@ -14,12 +9,11 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import Final, Literal
 
-from supervisor.pathtext import BadPath, component, cycle_of, expand, plain, refuse_odd_text, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from supervisor.family import Family
+from supervisor.pathrules import PathRules, RootMap, WindowsPrefix, to_linux, to_windows, under
+from supervisor.pathtext import BadPath, component, cycle_of, expand, plain, shown
 
 __all__ = [
     "LOG_FOLDER",
@@ -36,76 +30,19 @@ __all__ = [
     "under",
 ]
 
-#: Folder below a result that holds the logs, as the 2016 worker named it.
-LOG_FOLDER = "reduction_log"
-#: PATH_MAX of Linux, less its ending NUL (limits.h).
-_PATH_BYTES = 4095
-#: NAME_MAX of Linux file systems (limits.h).
-_NAME_BYTES = 255
+#: Folder below a result that holds the logs, as the 2016 worker and that of SNS named it.
+LOG_FOLDER: Final = "reduction_log"
+#: Longest name of a data file after which logs are named: with ``.e<epoch>.log`` it stays below NAME_MAX (255).
+_LOG_STEM_BYTES: Final = 200
 
 
 class Layout(StrEnum):
-    """The three ways in which an instrument's results are filed."""
+    """The ways in which results are filed."""
 
     ARCHIVE = "archive"
     CEPH = "ceph"
     EXCITATION = "excitation"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowsPrefix:
-    """One share under its two names."""
-
-    #: The share as Windows names it, for example ``\\isis\inst$\``.
-    windows: str
-    #: The same folder on Linux, for example ``/isis/``.
-    linux: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RootMap:
-    """An archive folder that this host has mounted elsewhere."""
-
-    #: Archive name of the folder.
-    source: str
-    #: Where this host has it.
-    to: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathRules:
-    """The site's path rules; `supervisor.settings.PathSettings.rules` makes them from the config."""
-
-    windows_prefixes: tuple[WindowsPrefix, ...]
-    archive_directory: str
-    ceph_directory: str
-    excitation_directory: str
-    #: Instruments with the ceph layout, upper case.
-    ceph_instruments: frozenset[str]
-    #: Instruments with the excitation layout, upper case; this layout wins where both lists name an instrument.
-    excitation_instruments: frozenset[str]
-    #: Folders below which data files may lie.
-    data_roots: tuple[str, ...]
-    #: Folders below which results may be written.
-    result_roots: tuple[str, ...]
-    #: Longest source wins; no rule is applied twice.
-    root_map: tuple[RootMap, ...] = ()
-
-    def local(self, path: str) -> str:
-        """Returns the name that this host has for an archive path."""
-        return _swap(path, [(rule.source, rule.to) for rule in self.root_map])
-
-    def archive(self, path: str) -> str:
-        """Returns the archive name of a path on this host: the opposite of `local`."""
-        return _swap(path, [(rule.to, rule.source) for rule in self.root_map])
-
-    def local_data_roots(self) -> tuple[str, ...]:
-        """Returns the data roots as this host has them mounted."""
-        return tuple(self.local(root) for root in self.data_roots)
-
-    def local_result_roots(self) -> tuple[str, ...]:
-        """Returns the result roots as this host has them mounted."""
-        return tuple(self.local(root) for root in self.result_roots)
+    SNS = "sns"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +59,9 @@ class LogNames:
 class Placement:
     """Where one run reads and where it publishes; all paths are absolute names on this host."""
 
-    #: The data file.
-    data: str
+    family: Family
+    #: The data files, in the order of the message.
+    data: tuple[str, ...]
     #: The result folder.
     target: str
     #: ``replace``: the run owns the folder. ``merge``: all runs of the RB share it, file by file.
@@ -131,10 +69,15 @@ class Placement:
     kind: Layout
     #: Cycle such as ``15_1``; None when the data path names none and the layout needs none.
     cycle: str | None
-    #: What the reply calls the target: a Windows path, with the trailing separator that the template has.
+    #: What the reply calls the target, with the trailing separator that the template has: a Windows path, for SNS the
+    #: archive's own.
     reported: str
     #: Folder of the logs.
     log_folder: str
+    #: The instrument's own script; it may not be there.
+    script: str
+    #: The instrument's own ``reduce_vars.py``; it may not be there. Empty for SNS, whose scripts have none.
+    default_vars: str
     rb: str
     run: str
     version: int
@@ -142,121 +85,106 @@ class Placement:
     @property
     def log_names(self) -> LogNames:
         """The log names of a completed run."""
+        if self.family is Family.SNS:
+            return _sns_log_names(posixpath.basename(self.data[0]))
         return _log_names(f"RB{self.rb}Run{self.run}")
 
     def attempt_log_names(self, epoch: int) -> LogNames:
         """Returns the log names of an attempt without a result; they never replace those of a good run."""
+        if self.family is Family.SNS:
+            return _sns_log_names(f"{posixpath.basename(self.data[0])}.e{epoch}")
         return _log_names(f"RB{self.rb}Run{self.run}v{self.version}e{epoch}")
 
 
-def to_linux(data: str, rules: PathRules) -> str:
-    r"""Returns the absolute name on this host of a path that a message gives.
-
-    Accepted are a share by its Windows name in any letter case, the same with doubled or lost backslashes (JSON made
-    by hand), an archive path with backslashes (``\isis\NDXGEM\...``), and a plain Linux path.
-
-    Raises:
-        BadPath: Empty, relative, with ``..``, with control characters, or longer than Linux allows.
-    """
-    refuse_odd_text("data", data)
-    slashed = data.strip().replace("\\", "/")
-    if not slashed.startswith("/"):
-        remedy = r"write a share such as \\isis\inst$\... or a path such as /isis/..."
-        raise BadPath("data", f"{shown(data)} is no absolute path; {remedy}")
-    if ".." in slashed.split("/"):
-        raise BadPath("data", f"{shown(data)} contains '..'; write the path without it")
-    path = plain(slashed)
-    prefixes = [(rule.windows.replace("\\", "/"), rule.linux) for rule in rules.windows_prefixes]
-    if "\\" in data or slashed.startswith("//"):
-        # A Windows name: letter case means nothing in it. The archive's own root is the last resort, so that the more
-        # telling share names are tried first.
-        prefixes += [(rule.linux, rule.linux) for rule in rules.windows_prefixes]
-        path = _swap(path, prefixes, fold=True)
-    local = rules.local(path)
-    if len(local.encode()) > _PATH_BYTES or any(len(part.encode()) > _NAME_BYTES for part in local.split("/")):
-        raise BadPath("data", f"{shown(data)} is longer than a path can be on Linux")
-    return local
-
-
-def to_windows(path: str, rules: PathRules) -> str:
-    r"""Returns the name that a reply gives to a path on this host.
-
-    Only the *start* of the path is translated (the 2016 worker replaced every ``\isis\`` in it). A folder of no share
-    keeps its archive name with backslashes, as it always did. A trailing slash is kept: the web application glues a
-    file pattern to the text and finds plots only where the location ends in a separator.
-    """
-    archive = rules.archive(path)
-    for rule in sorted(rules.windows_prefixes, key=lambda rule: -len(rule.linux)):
-        root = rule.linux.rstrip("/")
-        if archive == root or archive.startswith(root + "/"):
-            rest = archive[len(root) :].lstrip("/")
-            share = rule.windows.replace("/", "\\").rstrip("\\")
-            return share + ("\\" + rest.replace("/", "\\") if rest or archive.endswith("/") else "")
-    return archive.replace("/", "\\")
-
-
-def under(path: str, roots: Iterable[str]) -> bool:
-    """Returns whether an absolute path lies below one of the roots, or is one: lexically, component by component.
-
-    A path with ``..``, an empty path and a relative one lie below nothing. Links are the caller's business.
-    """
-    if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
-        return False
-    clean = plain(path)
-    return any(root.startswith("/") and _below(clean, plain(root)) for root in roots)
-
-
-def place(*, data: str, instrument: str, rb: str, run: str, version: int, rules: PathRules) -> Placement:
+def place(
+    *,
+    data: tuple[str, ...],
+    instrument: str,
+    rb: str,
+    run: str,
+    version: int,
+    rules: PathRules,
+    family: Family,
+    facility: str,
+    flat: bool = False,
+) -> Placement:
     """Decides where a run reads and publishes.
 
     Args:
-        data: The path as the message gives it.
+        data: The paths as the message gives them; the first one says the cycle.
         instrument: Name of the instrument.
-        rb: The RB number.
-        run: The run as `supervisor.runkey.run_value` gives it.
+        rb: The RB number, or the IPTS.
+        run: The run as `supervisor.runkey.run_value` gives it, or the name of a batch.
         version: Version of the run; part of the names of logs that are not a result's.
         rules: The site's rules.
+        family: Who speaks; SNS files and names its results by rules of its own.
+        facility: Name of the facility; judged only where a template uses it.
+        flat: The result goes into the run's own folder, not into one of its version.
 
     Raises:
         BadPath: A part is unfit to be one path component, the data lies below no data root, the cycle is missing where
-            the layout needs it, or the result would lie below no result root.
+            the layout needs it, or the result would lie below no result root. Its key is that of the message.
     """
+    sns = family is Family.SNS
+    data_key, rb_key = ("data_file", "ipts") if sns else ("data", "rb_number")
     instrument = component("instrument", instrument).upper()
-    rb = component("rb_number", rb)
+    rb = component(rb_key, rb)
     run = component("run_number", run)
-    source = to_linux(data, rules)
-    if not under(source, rules.local_data_roots()):
-        roots = ", ".join(rules.data_roots)
-        raise BadPath("data", f"{source} lies below none of the data roots ({roots}); see paths.data_roots")
-    kind, template = _layout(instrument, rules)
-    cycle = cycle_of(data)
+    if not data:
+        raise BadPath(data_key, "names no file; name at least one")
+    sources = tuple(_source(one, rules, data_key) for one in data)
+    if sns and len(posixpath.basename(sources[0]).encode()) > _LOG_STEM_BYTES:
+        raise BadPath(data_key, f"has a file name of more than {_LOG_STEM_BYTES} bytes, after which logs are named")
+    kind, template = _layout(instrument, family, rules)
+    if family is Family.ISIS2018 and kind in {Layout.ARCHIVE, Layout.CEPH} and rules.version_directory and not flat:
+        template = posixpath.join(template, rules.version_directory)
+    script, variables = (rules.sns_script, "") if sns else (rules.script, rules.variables)
+    cycle = cycle_of(data[0])
     if cycle is None and "{cycle}" in template:
         raise BadPath(
-            "data", f"{shown(data)} names no cycle such as cycle_15_1, and results of {instrument} are filed by cycle"
+            data_key,
+            f"{shown(data[0])} names no cycle such as cycle_15_1, and results of {instrument} are filed by cycle",
         )
-    named = expand(template, {"instrument": instrument, "cycle": cycle or "", "rb": rb, "run": run})
+    parts = {"instrument": instrument, "cycle": cycle or "", "rb": rb, "run": run, "version": str(version)}
+    if any("{facility}" in used for used in (template, script, variables)):
+        parts["facility"] = component("facility", facility).upper()
+    named = expand(template, parts)
     target = rules.local(plain(named))
     if not under(target, rules.local_result_roots()) or target in map(plain, rules.local_result_roots()):
         roots = ", ".join(rules.result_roots)
         raise BadPath(
-            "rb_number",
-            f"the result folder {target} lies below none of the result roots ({roots}); see paths.result_roots",
+            rb_key,
+            f"the result folder {shown(target)} lies below none of the result roots ({roots}); see paths.result_roots",
         )
+    slash = "/" if named.endswith("/") else ""
     return Placement(
-        data=source,
+        family=family,
+        data=sources,
         target=target,
-        layout="merge" if kind is Layout.EXCITATION else "replace",
+        layout="merge" if kind in {Layout.EXCITATION, Layout.SNS} else "replace",
         kind=kind,
         cycle=cycle,
-        reported=to_windows(target + ("/" if named.endswith("/") else ""), rules),
+        reported=plain(named) + slash if sns else to_windows(target + slash, rules),
         log_folder=posixpath.join(target, LOG_FOLDER),
+        script=rules.local(plain(expand(script, parts))) if script else "",
+        default_vars=rules.local(plain(expand(variables, parts))) if variables else "",
         rb=rb,
         run=run,
         version=version,
     )
 
 
-def _layout(instrument: str, rules: PathRules) -> tuple[Layout, str]:
+def _source(data: str, rules: PathRules, key: str) -> str:
+    source = to_linux(data, rules, key=key)
+    if not under(source, rules.local_data_roots()):
+        roots = ", ".join(rules.data_roots)
+        raise BadPath(key, f"{shown(source)} lies below none of the data roots ({roots}); see paths.data_roots")
+    return source
+
+
+def _layout(instrument: str, family: Family, rules: PathRules) -> tuple[Layout, str]:
+    if family is Family.SNS:
+        return Layout.SNS, rules.sns_directory
     if instrument in rules.excitation_instruments:
         return Layout.EXCITATION, rules.excitation_directory
     if instrument in rules.ceph_instruments:
@@ -268,14 +196,5 @@ def _log_names(stem: str) -> LogNames:
     return LogNames(script=f"{stem}Script.out", mantid=f"{stem}Mantid.log")
 
 
-def _swap(path: str, pairs: list[tuple[str, str]], *, fold: bool = False) -> str:
-    """Replaces the longest prefix of `pairs` that a path lies below, by whole components; a trailing slash survives."""
-    for old, new in sorted(pairs, key=lambda pair: -len(plain(pair[0]))):
-        root = plain(old)
-        if _below(path.lower() if fold else path, root.lower() if fold else root):
-            return plain(new).rstrip("/") + path[len(root.rstrip("/")) :] or "/"
-    return path
-
-
-def _below(path: str, root: str) -> bool:
-    return path == root or path.startswith(root if root.endswith("/") else root + "/")
+def _sns_log_names(stem: str) -> LogNames:
+    return LogNames(script=f"{stem}.log", mantid=f"{stem}.err")

@@ -10,10 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 #: Placeholders that a directory template may use.
-PLACEHOLDERS = ("instrument", "cycle", "rb", "run")
+PLACEHOLDERS = ("instrument", "cycle", "rb", "run", "facility", "version")
+#: Placeholders that the path of an instrument's own script may use: it is there before any run.
+SCRIPT_PLACEHOLDERS = ("instrument", "facility")
+#: Placeholders of the folder of a run's version.
+VERSION_PLACEHOLDERS = ("version",)
 #: Longest instrument, RB or run in a path, in bytes: with the fixed parts of a log name it stays below NAME_MAX (255).
 _COMPONENT_BYTES = 100
 #: The last one in the path wins, in any letter case, as the 2016 worker's greedy match had it.
@@ -26,7 +30,7 @@ class BadPath(ValueError):
 
     def __init__(self, key: str, text: str) -> None:
         super().__init__(f"{key}: {text}")
-        #: Key of the message: ``data``, ``instrument``, ``rb_number`` or ``run_number``.
+        #: Key of the message, such as ``data``, ``instrument``, ``rb_number`` or ``run_number``.
         self.key = key
 
 
@@ -62,21 +66,41 @@ def expand(template: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
 
 
-def template_problem(template: str) -> str | None:
-    """Returns what is wrong with a directory template, or None."""
+def template_problem(template: str, placeholders: Sequence[str] = PLACEHOLDERS) -> str | None:
+    """Returns what is wrong with the template of an absolute path that may use `placeholders`, or None."""
     if not template.startswith("/"):
         return "must be an absolute path"
+    return _parts_problem(template, placeholders)
+
+
+def name_problem(template: str, placeholders: Sequence[str]) -> str | None:
+    """Returns what is wrong with the template of a single folder's name, or None; an empty one stands for no folder."""
+    if "/" in template or "\\" in template or template.startswith("."):
+        return "must be the name of one folder, without a separator and not beginning with a dot"
+    return _parts_problem(template, placeholders)
+
+
+def fixed_part(template: str) -> str:
+    """Returns the folder that every path made from a template lies below."""
+    return template.partition("{")[0].rpartition("/")[0] or "/"
+
+
+def _parts_problem(template: str, placeholders: Sequence[str]) -> str | None:
+    known = [f"{{{name}}}" for name in placeholders]
     if "%s" in template:
-        return "must name its parts: write {instrument}, {cycle}, {rb} and {run} instead of %s"
-    unknown = [name for name in _PLACEHOLDER.findall(template) if name not in PLACEHOLDERS]
+        return f"must name its parts: write {_listed(known)} instead of %s"
+    unknown = [name for name in _PLACEHOLDER.findall(template) if name not in placeholders]
     if unknown or set("{}") & set(_PLACEHOLDER.sub("", template)):
-        known = " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        return f"must use only {known}" + (f", not {{{unknown[0]}}}" if unknown else "; a brace stands alone")
+        return f"must use only {' '.join(known)}" + (f", not {{{unknown[0]}}}" if unknown else "; a brace stands alone")
     if ".." in template.split("/"):
         return "must not contain '..'"
     if any(ord(char) < 32 for char in template):
         return "must not contain control characters"
     return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def plain(path: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from supervisor import paths, replies, request
+from supervisor.family import Family
 from supervisor.runplan import RunPlan, pack_script
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def run(plan_of: Request, n: int, history: History, settings: Settings, facts: H
 
     Raises:
         paths.BadPath: the settings have changed since the message was taken, and its paths fit them no more.
+        NoProfile: the message asks for software that the site does not offer.
         request.BadRequest: the journaled body can no more be decoded.
     """
     decoded = request.decode(plan_of.body.encode(), plan_of.headers)
@@ -74,6 +76,9 @@ def run(plan_of: Request, n: int, history: History, settings: Settings, facts: H
         run=decoded.run,
         version=decoded.version,
         rules=rules,
+        family=decoded.family,
+        facility=decoded.facility,
+        flat=decoded.flat,
     )
     limits = settings.limits_for(decoded.instrument, decoded.rb)
     good, attempt = placement.log_names, placement.attempt_log_names(n)
@@ -81,10 +86,15 @@ def run(plan_of: Request, n: int, history: History, settings: Settings, facts: H
     fields: dict[str, Any] = {name: getattr(base, name) for name in RunPlan.__dataclass_fields__}
     fields |= {
         "box": _box(decoded, placement, limits, settings),
+        "family": str(decoded.family),
         "target": {"path": placement.target, "layout": placement.layout, "reported": placement.reported},
         "log_names": [good.script, good.mantid],
         "attempt_log_names": [attempt.script, attempt.mantid],
         "allowed_roots": list(rules.local_result_roots()),
+        "script_on_disk": _script_on_disk(decoded, placement),
+        "default_vars": placement.default_vars,
+        "data_limit": settings.provenance.data_limit,
+        "interpreters": settings.interpreter.profiles().to_json() if decoded.family is Family.SNS else {},
         "replies": answering(decoded, plan_of, history, settings) | {"provenance": _provenance(plan_of, facts)},
         "retry": {
             "by": settings.retry.by,
@@ -101,7 +111,7 @@ def run(plan_of: Request, n: int, history: History, settings: Settings, facts: H
 
 def answering(decoded: request.RunRequest, plan_of: Request, history: History, settings: Settings) -> dict[str, Any]:
     """Return what `answers` needs to know of the site and the message."""
-    queues = settings.queues
+    queues = settings.queues.of(decoded.family)
     rules = settings.paths.rules()
     return {
         "queues": {
@@ -110,8 +120,10 @@ def answering(decoded: request.RunRequest, plan_of: Request, history: History, s
             "error": queues.error,
             "skipped": queues.skipped,
             "cancelled": queues.cancelled,
+            "disabled": queues.disabled,
         },
-        "extension": replies.extension_of(settings.replies.extension),
+        "family": str(decoded.family),
+        "extension": replies.extension_of(settings.replies.extension, decoded.family),
         "max_bytes": settings.replies.max_bytes,
         "attempt": len(history.epochs) + 1,
         "echo": decoded.reply_body,
@@ -122,15 +134,18 @@ def answering(decoded: request.RunRequest, plan_of: Request, history: History, s
 
 
 def _box(decoded: request.RunRequest, placement: paths.Placement, limits: Limits, settings: Settings) -> dict[str, Any]:
-    interpreter = settings.interpreter_for(decoded.instrument)
-    mode = settings.instrument_for(decoded.instrument).mode
+    interpreter = settings.interpreter_for(decoded.instrument, decoded.software)
+    program = _is_program(decoded, settings)
     return {
         "interpreter": list(interpreter.argv),
-        "script": pack_script(decoded.script.encode()),
-        "script_name": "reduce.py",
-        # The 2016 family sends modules with a `main`; a site may say otherwise for an instrument.
-        "mode": "module" if mode == "auto" else mode,
-        "input_files": [placement.data],
+        "script": pack_script((decoded.script or "").encode()),
+        "script_name": "reduce.py" if decoded.script is not None else os.path.basename(placement.script),
+        "mode": "program" if program else "module",
+        "input_files": list(placement.data),
+        "batch": decoded.batch,
+        # Programs, and modules since 2018, glue file names to it; so do those of excitation instruments.
+        "output_slash": program or decoded.family is not Family.ISIS2016 or placement.kind is paths.Layout.EXCITATION,
+        "skip_anywhere": settings.skip.anywhere,
         "reduce_vars": {"standard_vars": dict(decoded.standard_vars), "advanced_vars": dict(decoded.advanced_vars)},
         "facts": {
             "run_number": decoded.run_raw,
@@ -145,6 +160,18 @@ def _box(decoded: request.RunRequest, placement: paths.Placement, limits: Limits
         "allowed_roots": list(settings.paths.rules().local_result_roots()),
         "mute_after": settings.lock.self_kill_after,
     }
+
+
+def _is_program(decoded: request.RunRequest, settings: Settings) -> bool:
+    """Say whether the script is run as a program; SNS does, unless the site says otherwise for the instrument."""
+    mode = settings.instrument_for(decoded.instrument).mode
+    return decoded.family is Family.SNS if mode == "auto" else mode == "program"
+
+
+def _script_on_disk(decoded: request.RunRequest, placement: paths.Placement) -> dict[str, Any]:
+    if decoded.script is not None:
+        return {}
+    return {"path": placement.script, "switch": decoded.family is Family.SNS}
 
 
 def _provenance(plan_of: Request, facts: HostFacts) -> dict[str, Any]:

@@ -170,7 +170,9 @@ class Request:
     #: Broker time in milliseconds since 1970 and the producer's sequence: the order of the RB.
     time_ms: int
     sequence: int
-    #: The script is in the body; its sha256 for `why`.
+    #: Software that the message asks for, "" for none.
+    software: str = ""
+    #: The sha256 of the script in the body; "" where the script lies on disk.
     script_digest: str = ""
     #: When it was journaled, seconds since 1970, and by which host.
     journaled: float = 0.0

@@ -1,20 +1,23 @@
 """Replies to the producer of a run: today's keys as ever, what is new where today's consumers do not trip over it.
 
 Standard library only: the shepherd freezes replies beside its commit and imports nothing more. The same arguments give
-the same bytes, so a reply that is sent again is the same reply, and its ``event-id`` header says so. Keys and texts are
-those of the 2016 worker (`reference/peers.md` §1.3, §1.9): the received dict back, and on top of it ``information``,
-``reduction_data``, ``message`` (empty means success), the two logs, ``retry_in`` and ``error``.
+the same bytes, so a reply that is sent again is the same reply, and its ``event-id`` header says so. Here a reply is
+thought of in the words of the 2016 worker (`reference/peers.md` §1.3, §1.9): the received dict back, and on top of it
+``information``, ``reduction_data``, ``message`` (empty means success), the two logs, ``retry_in`` and ``error``;
+`supervisor.replybody` says it in the words of the message's family.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
+from supervisor import replyheaders
+from supervisor.family import Family
+from supervisor.replybody import body_of
 from supervisor.replysize import fit
 from supervisor.request import REPLY_KEYS
 
@@ -23,10 +26,6 @@ SKIPPED = "Run has been skipped in script"
 #: Where `Context.extension` puts what 2016 did not know.
 Extension = Literal["key", "headers", "none"]
 
-#: Longest header value in bytes: ActiveMQ's STOMP codec ends a connection whose header line exceeds 10 kB.
-_HEADER_BYTES = 2048
-#: Facts that fit a header line each; the larger ones go as JSON while they are short enough.
-_HEADER_FACTS = ("attempt", "epoch", "host", "verdict", "sentence", "usage", "limits", "isolation", "provenance")
 #: Halves of surrogate pairs, which UTF-8 cannot carry, and NUL, which no consumer's database stores.
 _UNSAFE = re.compile("[\ud800-\udfff\0]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -72,6 +71,7 @@ class Context:
     #: Name of the host, the value of ``information``.
     host: str
     extension: Extension = "key"
+    family: Family = Family.ISIS2016
     #: Longest body in bytes of UTF-8.
     max_bytes: int = 512 * 1024
 
@@ -80,7 +80,8 @@ class Context:
 class Report:
     """What is known of a run that ended, or never began."""
 
-    #: Windows names of the result folders; None leaves the key out (nothing was tried).
+    #: Names of the result folders as the producer knows them, the archive's own last; None leaves the key out
+    #: (nothing was tried).
     reduction_data: Sequence[str] | None = None
     #: What the script wrote.
     reduction_log: str | bytes = ""
@@ -137,6 +138,17 @@ def cancelled(queue: str, echo: Mapping[str, Any], context: Context, report: Rep
     return _failure(queue, echo, context, kind="cancelled", report=report, message=message)
 
 
+def disabled(queue: str, echo: Mapping[str, Any], context: Context, report: Report, *, message: str) -> Reply:
+    """Returns the reply that reduction is switched off: at SNS a script that is not there means that, and no error.
+
+    Only a queue of its own tells it from a success, so `queue` must be that of disabled runs.
+    """
+    said = replace(report, sentence=report.sentence or message)
+    # The other families have no such reply; whoever configures one gets the words beside the message.
+    keys = {} if context.family is Family.SNS else {"message": message, **_logs(report)}
+    return _reply(queue, echo, context, kind="disabled", keys=keys, report=said)
+
+
 def malformed(queue: str, echo: Mapping[str, Any] | None, context: Context, *, text: str) -> Reply:
     """Returns the reply to a message that is no run: ``error`` says why, and ``message`` too, which consumers show.
 
@@ -150,22 +162,18 @@ def malformed(queue: str, echo: Mapping[str, Any] | None, context: Context, *, t
     return _reply(queue, echo or {}, context, kind="malformed", keys={"message": text, "error": text})
 
 
-def extension_of(configured: str) -> Extension:
-    """Returns where new facts go for a message of the 2016 family, whose consumer ignores keys it does not know."""
+def extension_of(configured: str, family: Family = Family.ISIS2016) -> Extension:
+    """Returns where new facts go; ``auto``: in headers for the strict consumer of 2018-22, else under a key.
+
+    Raises:
+        ValueError: No such place.
+    """
     match configured:
-        case "auto" | "key":
-            return "key"
-        case "headers":
-            return "headers"
-        case "none":
-            return "none"
+        case "auto":
+            return "headers" if family is Family.ISIS2018 else "key"
+        case "key" | "headers" | "none":
+            return configured
     raise ValueError(f'replies.extension is {configured!r}; write "auto", "key", "headers" or "none"')
-
-
-def permission_error(path: str, *, write: bool, exists: bool) -> str:
-    """Returns 2016's text for a folder or file that cannot be used; its own worker overwrote it (defect D5)."""
-    verb, access = ("Couldn't write to", "no write access") if write else ("Couldn't read", "no read access")
-    return f"Permission error: {verb} {path}  -  {access if exists else 'does not exist'}"
 
 
 def _failure(
@@ -206,13 +214,13 @@ def _reply(
     # A second time, in case somebody hands over the message as received: `retry_in` of an old error beside a success
     # would make the web application run it again.
     sent = {key: value for key, value in echo.items() if key not in REPLY_KEYS}
-    body = {**_plain(sent), **_plain(own, text=_UNSAFE)}
-    headers = {"persistent": "true", "event-id": _header(f"{context.job}:{context.epoch}:{kind}")}
-    facts = _facts(context, report)
+    body = body_of(context.family, _plain(sent), _plain(own, text=_UNSAFE))
+    headers = {"persistent": "true", "event-id": replyheaders.line(f"{context.job}:{context.epoch}:{kind}")}
+    facts = _plain(_facts(context, report), text=_UNSAFE)
     if context.extension == "key":
-        body["supervisor"] = _plain(facts, text=_UNSAFE)
+        body["supervisor"] = facts
     elif context.extension == "headers":
-        headers.update(_fact_headers(facts))
+        headers.update(replyheaders.of_facts(facts))
     return Reply(queue=queue, body=fit(body, context.max_bytes), headers=headers)
 
 
@@ -231,25 +239,6 @@ def _facts(context: Context, report: Report | None) -> dict[str, Any]:
         facts["isolation"] = report.isolation
         facts["provenance"] = report.provenance or None
     return {name: value for name, value in facts.items() if value is not None}
-
-
-def _fact_headers(facts: Mapping[str, Any]) -> dict[str, str]:
-    headers = {"supervisor-job-id": _header(facts["job_id"])}
-    for name in _HEADER_FACTS:
-        value = facts.get(name)
-        if value is None:
-            continue
-        text = value if isinstance(value, str) else json.dumps(_plain(value), allow_nan=False)
-        # A sentence is worth its beginning; half a JSON object is worth nothing.
-        if isinstance(value, str) or len(text.encode()) <= _HEADER_BYTES:
-            headers[f"supervisor-{name}"] = _header(text)
-    return headers
-
-
-def _header(text: str) -> str:
-    """Returns one printable line, short enough for a broker; a line break would begin another header."""
-    line = "".join(char if char.isprintable() else "\ufffd" for char in text)
-    return line.encode()[:_HEADER_BYTES].decode(errors="ignore")
 
 
 def _logs(report: Report) -> dict[str, str]:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 _LOGS = ("reduction_log", "admin_log")
 #: A log below this many bytes explains little: before it is cut further, something else gives way.
 _LOG_FLOOR = 8 * 1024
+#: By these a consumer finds its run: the run numbers of a batch may be many.
+_FINDING = frozenset({"rb_number", "ipts", "run_number", "run_version", "instrument"})
+#: What is left when nothing else helps: it finds the run and says how it ended.
+_LAST = _FINDING | {"information", "retry_in", "message", "error"}
 #: Keys by which consumers find the run, and what they show first; they give way last.
-_KEPT = frozenset(
-    {"rb_number", "run_number", "run_version", "instrument", "facility", "data", "information", "retry_in"}
-    | {"message", "error", "supervisor", "reduction_data", *_LOGS}
-)
+_KEPT = _LAST | {"facility", "data", "data_file", "supervisor", "reduction_data", *_LOGS}
 #: Parts of ``supervisor`` that may be long.
 _DETAILS = ("provenance", "usage", "limits", "isolation")
 #: Room for a log that is not worth cutting: the marker alone is about this long.
@@ -99,9 +100,12 @@ def _note_for_script(body: dict[str, Any], _max_bytes: int) -> dict[str, Any]:
 
 
 def _note_for_large(body: dict[str, Any], max_bytes: int) -> dict[str, Any]:
-    """Replaces echoed values of no use to a consumer, if they are large: arguments, and keys we do not know."""
+    """Replaces echoed values of no use to a consumer, if they are large: arguments, and keys we do not know.
+
+    An object stays an object and a list a list, for consumers that are strict about it.
+    """
     large = [key for key, value in body.items() if key not in _KEPT and _size(_dump(value)) > max_bytes // 16]
-    return {**body, **{key: _note(body[key]) for key in large}}
+    return {**body, **{key: _noted(body[key]) for key in large}}
 
 
 def _drop_unknown(body: dict[str, Any], _max_bytes: int) -> dict[str, Any]:
@@ -117,14 +121,19 @@ def _drop_details(body: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     return {**body, "supervisor": {key: _shortened(value, max_bytes // 16) for key, value in short.items()}}
 
 
+def _cut_rest(body: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    kept = _FINDING.union(_LOGS)
+    return {key: value if key in kept else _shortened(value, max_bytes // 16) for key, value in body.items()}
+
+
 def _cut_texts(body: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     return {key: value if key in _LOGS else _shortened(value, max_bytes // 16) for key, value in body.items()}
 
 
 def _only_keys(body: dict[str, Any], max_bytes: int) -> dict[str, Any]:
     """Keeps what finds the run and says how it ended."""
-    last = ("rb_number", "run_number", "run_version", "instrument", "information", "retry_in", "message", "error")
-    short = {key: _shortened(value, max_bytes // 24) for key, value in body.items() if key in last}
+    parts = {key: 4 if key == "run_number" else 24 for key in _LAST}
+    short = {key: _shortened(value, max_bytes // parts[key]) for key, value in body.items() if key in _LAST}
     return short | {key: "" for key in _LOGS if key in body}
 
 
@@ -134,6 +143,7 @@ _STEPS: tuple[Callable[[dict[str, Any], int], dict[str, Any]], ...] = (
     _note_for_large,
     _drop_details,
     _drop_unknown,
+    _cut_rest,
     _cut_texts,
     _only_keys,
 )
@@ -145,7 +155,14 @@ def _shortened(value: Any, budget: int) -> Any:
     if isinstance(value, list | dict) and _size(_dump(value)) > budget:
         # A list of result folders stays a list: the consumer iterates over it.
         return value[:0] if isinstance(value, list) else {}
+    if isinstance(value, int | float) and _size(_dump(value)) > budget:
+        return None
     return value
+
+
+def _noted(value: Any) -> Any:
+    note = _note(value)
+    return {"left out": note} if isinstance(value, dict) else [note] if isinstance(value, list) else note
 
 
 def _note(value: Any) -> str:

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from supervisor.datadigest import LIMIT
 from supervisor.records import VERSION
 
 
@@ -38,11 +39,21 @@ class RunPlan:
     box: dict[str, Any] = field(default_factory=dict)
     #: The archive target: path, layout (`replace` or `merge`), reported (its Windows name).
     target: dict[str, Any] = field(default_factory=dict)
+    #: The family of the message: `supervisor.family.Family`.
+    family: str = "isis2016"
+    #: The instrument's script where the message brings none: path, and switch (its absence means: do not reduce).
+    script_on_disk: dict[str, Any] = field(default_factory=dict)
+    #: The instrument's own reduce_vars.py, whose values lie underneath the message's; "" for none.
+    default_vars: str = ""
+    #: Interpreters that a script on disk may ask for: `profiles.Profiles.to_json`; empty where it may not.
+    interpreters: dict[str, Any] = field(default_factory=dict)
     #: File names of the two logs of a completed run, and of an attempt that did not complete.
     log_names: list[str] = field(default_factory=list)
     attempt_log_names: list[str] = field(default_factory=list)
     #: Roots below which returned folders may lie, as this host sees them.
     allowed_roots: list[str] = field(default_factory=list)
+    #: Bytes; of a larger data file the record of the run holds digests of both ends alone.
+    data_limit: int = LIMIT
     #: What replies need: see `answers`.
     replies: dict[str, Any] = field(default_factory=dict)
     #: Seconds.

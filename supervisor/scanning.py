@@ -36,6 +36,7 @@ class Card:
     job: str
     rb: str
     instrument: str
+    software: str
     run: str
 
 
@@ -46,7 +47,7 @@ class Scanner:
         self,
         layout: Layout,
         *,
-        enabled: Callable[[str], bool],
+        serves: Callable[[str, str], bool],
         max_attempts: int,
         may_publish: Callable[[records.Epoch], bool],
         has_left_take: Callable[[RbCells], bool],
@@ -56,14 +57,14 @@ class Scanner:
 
         Args:
             layout: the store.
-            enabled: whether an instrument's runs are taken.
+            serves: whether this host takes runs of an instrument that ask for a software.
             max_attempts: poison limit.
             may_publish: whether this host sends the replies of an epoch (its own, or of a host that is silent).
             has_left_take: whether a promoter of this host died in this RB.
             now: seconds since 1970.
         """
         self._layout = layout
-        self._enabled = enabled
+        self._serves = serves
         self._max_attempts = max_attempts
         self._may_publish = may_publish
         self._has_left_take = has_left_take
@@ -133,7 +134,7 @@ class Scanner:
             JobFacts(
                 cancelled="cancel" in marks,
                 not_before=read_not_before(place) if "not_before" in marks else 0.0,
-                enabled=self._enabled(card.instrument),
+                enabled=self._serves(card.instrument, card.software),
                 lost_attempts=history(place, RbCells(self._layout.rb(card.rb))).lost if "attempts" in marks else 0,
                 max_attempts=self._max_attempts,
             ),
@@ -190,7 +191,13 @@ class Scanner:
             request = journal.read_request(place)
             if request is None:
                 return None
-            card = Card(job=request.job, rb=request.rb, instrument=request.instrument, run=request.run)
+            card = Card(
+                job=request.job,
+                rb=request.rb,
+                instrument=request.instrument,
+                software=request.software,
+                run=request.run,
+            )
             if len(self._cards) >= _CARDS:
                 self._cards.clear()
             self._cards[entry.job] = card

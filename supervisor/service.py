@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.linux import proctree
-from supervisor import configfiles, hosts
+from supervisor import configfiles, floors, hosts
 from supervisor.broker import BrokerSettings
 from supervisor.brokerlink import BrokerLink
 from supervisor.layout import Layout
 from supervisor.loop import Loop
 from supervisor.nurserylink import NurseryLink
+from supervisor.offers import find_out
 from supervisor.plans import HostFacts
 from supervisor.polled import Stop
 from supervisor.storepoller import Poller
@@ -80,14 +81,19 @@ class Service:
         os.makedirs(run_dir, mode=0o750, exist_ok=True)
         os.makedirs(settings.spool.path, mode=0o700, exist_ok=True)
         facts = facts_of(settings)
+        offers = find_out(settings)  # here, while there is one thread
+        for problem in floors.problems(settings, offers.level):
+            log.error("%s", problem)
+        for profile, why in offers.failing.items():
+            log.error("The profile %s does not work on this host, its runs are not taken: %s.", profile, why)
         slots = settings.host.slot_count(len(os.sched_getaffinity(0)))
-        loop = Loop(settings, slots, on_state=lambda state: write_local(run_dir, STATE_FILE, state))
+        loop = Loop(settings, slots, offers.failing, on_state=lambda state: write_local(run_dir, STATE_FILE, state))
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.stop())
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         nursery = NurseryLink(run_dir, facts.code_version, os.path.join(run_dir, "nursery.log"))
-        poller = Poller(settings, Layout(os.path.abspath(settings.store.path)), facts, nursery, loop.tell)
+        poller = Poller(settings, Layout(os.path.abspath(settings.store.path)), facts, nursery, offers, loop.tell)
         poller.take_identity()
         nursery.ensure()
         link = self._link(loop)
@@ -114,8 +120,6 @@ class Service:
         broker = self.settings.broker
         if not broker.enabled:
             return None
-        queues = self.settings.queues
-        subscriptions = (queues.pending, queues.cancel) if queues.cancel else (queues.pending,)
         settings = BrokerSettings(
             hosts=tuple((address.host, address.port, address.tls) for address in broker.addresses),
             user=broker.user or None,
@@ -130,7 +134,9 @@ class Service:
             vhost=broker.vhost or None,
             text_messages=broker.text_messages,
         )
-        return BrokerLink(settings, subscriptions, loop.tell, rng=random.Random(), clock=time.monotonic)
+        return BrokerLink(
+            settings, self.settings.queues.subscriptions, loop.tell, rng=random.Random(), clock=time.monotonic
+        )
 
 
 def write_local(run_dir: str, name: str, record: dict[str, object]) -> None:

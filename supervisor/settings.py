@@ -1,7 +1,7 @@
 """The configuration as typed, frozen sections: each key with its default, its unit and what happens when it is reached.
 
 Here stands the root, `Settings`, with the sections of the service itself; those of messages and of runs have modules of
-their own. A setting is written down once: the commented sample `etc/supervisor.toml` and the page
+their own. A setting is written down once: the commented sample `etc/autoreduce/supervisor.toml` and the page
 `docs/reference/config.md` are generated from these classes (`supervisor.configdoc`). Defaults stand here as an operator
 writes them ("10 s", "8 GiB") and pass the same checks as a file. The model is pure: whether a file exists is asked by
 `supervisor.configfiles`.
@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from sandbox.limits import Limits, format_duration
-from supervisor.settings_interpreter import Interpreter, InterpreterOverrides
+from supervisor.settings_interpreter import Interpreter
 from supervisor.settings_messages import Broker, Queues, Replies
 from supervisor.settings_paths import PathSettings
-from supervisor.settings_runs import InstrumentSettings, LimitSettings
+from supervisor.settings_runs import LEVELS, InstrumentSettings, Isolation, LimitSettings, Provenance, Skip
 from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from supervisor.profiles import Profile
 
 
 class Store(Section):
@@ -37,6 +39,7 @@ class Store(Section):
         "Most runs that may wait in the store; reached: messages stay with the broker until runs have ended, "
         "and `status` says so.",
         ge=1,
+        le=100_000_000,
     )
     poll: Duration = setting(
         "1 s", "Pause between two looks at the store; the longest delay before another host's work is seen.", gt=0
@@ -156,16 +159,6 @@ class Publish(Section):
     )
 
 
-class Isolation(Section):
-    """Isolation of scripts."""
-
-    require: Literal["none"] = setting(
-        "none",
-        'Least isolation a run must get; a host that cannot give it takes no run. "none" limits and measures '
-        "scripts but separates them by nothing more than their own scratch folder and environment.",
-    )
-
-
 class Settings(Section):
     """The whole configuration."""
 
@@ -184,6 +177,18 @@ class Settings(Section):
     lock: Lock = Lock()
     publish: Publish = Publish()
     isolation: Isolation = Isolation()
+    skip: Skip = Skip()
+    provenance: Provenance = Provenance()
+
+    def contradictions(self) -> Iterator[str]:
+        """Yields what cannot stand together."""
+        for name, own in self.instrument.items():
+            if own.require and LEVELS.index(own.require) < LEVELS.index(self.isolation.require):
+                yield (
+                    f'instrument.{name}.require: "{own.require}" is less than isolation.require '
+                    f'("{self.isolation.require}"), which an instrument can only raise; write '
+                    f'"{self.isolation.require}" or a higher one, or leave the key out'
+                )
 
     def limits_for(self, instrument: str, rb: str | None = None) -> Limits:
         """Returns the limits of a run: those of `[limits]`, over them its instrument's, over them its RB's."""
@@ -193,11 +198,18 @@ class Settings(Section):
                 limits = limits.replace_from(table[name].written())
         return limits
 
-    def interpreter_for(self, instrument: str) -> Interpreter:
-        """Returns the interpreter of an instrument, with the common environment under its own."""
-        own = self.interpreter.instrument.get(instrument.upper(), InterpreterOverrides())
-        return Interpreter(argv=own.argv or self.interpreter.argv, env={**self.interpreter.env, **own.env})
+    def interpreter_for(self, instrument: str, software: str = "") -> Profile:
+        """Returns the interpreter of a run, as far as it is known before its script is seen.
+
+        Raises:
+            NoProfile: the site offers software by name, but not this.
+        """
+        return self.interpreter.profiles().choose(instrument.upper(), software)
 
     def instrument_for(self, instrument: str) -> InstrumentSettings:
         """Returns the settings of an instrument; one without a section has the defaults."""
         return self.instrument.get(instrument.upper(), InstrumentSettings())
+
+    def floor_for(self, instrument: str) -> str:
+        """Returns the least isolation that runs of an instrument must get: "none", "contained" or "hostile"."""
+        return self.instrument_for(instrument).require or self.isolation.require

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 
 from supervisor.brokerurl import BrokerAddress, parse_address
+from supervisor.family import Family
 from supervisor.settingtypes import Duration, Line, OptionalPath, OptionalQueue, Queue, Section, Size, Urls, setting
 
 if TYPE_CHECKING:
@@ -91,10 +93,50 @@ class Broker(Section):
             yield 'certificates are named but no address uses TLS; write "stomp+ssl://..." or remove them'
 
 
+def _queues(value: Any) -> Any:
+    """Makes a tuple of one name or a list of them; each is then judged as a name of its own."""
+    if value == "" or (isinstance(value, list | tuple) and "" in value):
+        raise ValueError('must not be empty; write for example "/queue/ReductionPending"')
+    if not isinstance(value, str | list | tuple) or not value or not all(isinstance(name, str) for name in value):
+        raise ValueError(
+            'must be a queue or a list of queues; write "/queue/ReductionPending", or ["/queue/ReductionPending", '
+            '"/queue/REDUCTION.DATA_READY"]'
+        )
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueNames:
+    """Where replies of one family go."""
+
+    started: str
+    complete: str
+    error: str
+    #: Empty: to `error`.
+    skipped: str
+    #: Empty: nothing is said.
+    cancelled: str
+    #: For a run whose instrument has no script on disk. Empty: to `error`; only SNS has such a queue.
+    disabled: str
+
+
+class SnsQueues(Section):
+    """Where runs of SNS are answered; skipped and cancelled ones as `queues.skipped` and `queues.cancelled` say."""
+
+    started: Queue = setting("/queue/REDUCTION.STARTED", "Told when a run has begun.")
+    complete: Queue = setting("/queue/REDUCTION.COMPLETE", "Told when a result is published.")
+    error: Queue = setting("/queue/REDUCTION.ERROR", "Told when a run ended without a result.")
+    disabled: Queue = setting("/queue/REDUCTION.DISABLED", "Told when the instrument of a run has no script.")
+
+
 class Queues(Section):
     """Names of the queues; the defaults are those of 2016."""
 
-    pending: Queue = setting("/queue/ReductionPending", "Runs to reduce, and cancels.")
+    pending: Annotated[tuple[Queue, ...], BeforeValidator(_queues)] = setting(
+        "/queue/ReductionPending",
+        "Runs to reduce, and cancels: one queue, or a list of queues. Messages of every family may come on each of "
+        "them; SNS sends its own to /queue/REDUCTION.DATA_READY.",
+    )
     started: Queue = setting("/queue/ReductionStarted", "Told when a run has begun.")
     complete: Queue = setting("/queue/ReductionComplete", "Told when a result is published.")
     error: Queue = setting(
@@ -105,14 +147,36 @@ class Queues(Section):
     )
     cancelled: OptionalQueue = setting("", "Told when a run was cancelled; empty sends nothing, as in 2016.")
     cancel: OptionalQueue = setting("", "A queue for cancels alone; empty takes them from `pending` only.")
+    sns: SnsQueues = SnsQueues()
+
+    def of(self, family: Family) -> QueueNames:
+        """Returns where replies to a message of a family go."""
+        own: Queues | SnsQueues = self.sns if family is Family.SNS else self
+        return QueueNames(
+            started=own.started,
+            complete=own.complete,
+            error=own.error,
+            skipped=self.skipped,
+            cancelled=self.cancelled,
+            disabled=self.sns.disabled if family is Family.SNS else "",
+        )
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """The queues that are read, each once."""
+        return (*self.pending, self.cancel) if self.cancel else self.pending
 
     def contradictions(self) -> Iterator[str]:
         """Yields what cannot stand together."""
-        for name in ("started", "complete", "error", "skipped", "cancelled"):
-            if getattr(self, name) and getattr(self, name) in {self.pending, self.cancel}:
+        answers = [(name, getattr(self, name)) for name in ("started", "complete", "error", "skipped", "cancelled")]
+        answers += [(f"sns.{name}", getattr(self.sns, name)) for name in SnsQueues.model_fields]
+        for name, queue in answers:
+            if queue in self.subscriptions:
                 yield f"{name} is a queue we read from; our own replies would come back as runs: write another"
-        if self.cancel == self.pending:
+        if self.cancel in self.pending:
             yield "cancel is the same queue as pending; leave it empty, cancels are always taken from pending"
+        for name in dict.fromkeys(name for name in self.pending if self.pending.count(name) > 1):
+            yield f"pending names {name} twice; keep one"
 
 
 class Replies(Section):

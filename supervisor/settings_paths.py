@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, StrictStr
+from pydantic import AfterValidator, Field, StrictStr
 
 from supervisor import paths, pathtext
 from supervisor.settingtypes import AbsolutePath, Instrument, OwnFolder, Section, Template, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def _script(value: str) -> str:
+    problem = pathtext.template_problem(value, pathtext.SCRIPT_PLACEHOLDERS)
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
+def _version_folder(value: str) -> str:
+    problem = pathtext.name_problem(value, pathtext.VERSION_PLACEHOLDERS)
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
+ScriptTemplate = Annotated[StrictStr, AfterValidator(_script)]
+VersionFolder = Annotated[StrictStr, AfterValidator(_version_folder)]
 
 
 class WindowsPrefix(Section):
@@ -33,7 +51,10 @@ class RootMap(Section):
 
 
 class PathSettings(Section):
-    """Where data lies and results go. In templates {instrument}, {cycle}, {rb} and {run} stand for the run's own."""
+    """Where data lies and results go.
+
+    In templates {instrument}, {cycle}, {rb}, {run}, {facility} and {version} stand for the run's own.
+    """
 
     windows_prefixes: tuple[WindowsPrefix, ...] = setting(
         (
@@ -62,12 +83,35 @@ class PathSettings(Section):
         ("LET", "MARI", "MAPS", "MERLIN", "WISH"),
         "Instruments whose results go to `excitation_directory`; this list wins over `ceph_instruments`.",
     )
+    version_directory: VersionFolder = setting(
+        "run-version-{version}",
+        "Folder of each version of a run, below `archive_directory` and `ceph_directory`, for messages of 2018 to 2022 "
+        "that do not say `flat_output`. Empty keeps one folder for each run.",
+    )
+    script: ScriptTemplate = setting(
+        "/isis/NDX{instrument}/user/scripts/autoreduction/reduce.py",
+        "Script of an instrument, for messages of 2018 to 2022 whose script is null. {instrument} and {facility} "
+        "may stand in it.",
+    )
+    variables: ScriptTemplate = setting(
+        "/isis/NDX{instrument}/user/scripts/autoreduction/reduce_vars.py",
+        "Variables of an instrument: what a message does not set is taken from there, if the file is readable.",
+    )
+    sns_script: ScriptTemplate = setting(
+        "/{facility}/{instrument}/shared/autoreduce/reduce_{instrument}.py",
+        "Script of an instrument of SNS; without this file its runs are answered as disabled.",
+    )
+    sns_directory: Template = setting(
+        "/{facility}/{instrument}/{rb}/shared/autoreduce/",
+        "Result folder of SNS, where {rb} is the IPTS: shared by all runs of an experiment, so files are merged into "
+        "it one by one.",
+    )
     data_roots: Annotated[tuple[AbsolutePath, ...], Field(min_length=1)] = setting(
-        ("/isis", "/archive", "/instrument", "/autoreducetmp/data"),
+        ("/isis", "/archive", "/instrument", "/autoreducetmp/data", "/SNS", "/HFIR"),
         "Folders below which data files may lie; a message that names another path is answered with an error.",
     )
     result_roots: Annotated[tuple[OwnFolder, ...], Field(min_length=1)] = setting(
-        ("/isis", "/instrument"),
+        ("/isis", "/instrument", "/SNS", "/HFIR"),
         "Folders below which results may be written, and below which a script may name further folders; "
         "others are refused.",
     )
@@ -91,6 +135,11 @@ class PathSettings(Section):
             data_roots=self.data_roots,
             result_roots=self.result_roots,
             root_map=tuple(paths.RootMap(source=rule.source, to=rule.to) for rule in self.root_map),
+            script=self.script,
+            variables=self.variables,
+            sns_script=self.sns_script,
+            sns_directory=self.sns_directory,
+            version_directory=self.version_directory,
         )
 
     def contradictions(self) -> Iterator[str]:
@@ -100,12 +149,24 @@ class PathSettings(Section):
             ("archive_directory", ("{rb}", "{run}")),
             ("ceph_directory", ("{rb}", "{run}")),
             ("excitation_directory", ("{rb}",)),
+            ("sns_directory", ("{instrument}", "{rb}")),
         ):
             template = getattr(self, name)
-            if not paths.under(pathtext.expand(template, sample), self.result_roots):
+            if not self._may_lie_below(template, sample):
                 yield f"{name} lies below none of result_roots ({', '.join(self.result_roots)}); add its root there"
             if not all(part in template for part in needed):
-                yield f"{name} must contain {' and '.join(needed)}; without, one result would replace another's"
+                yield f"{name} must contain {' and '.join(needed)}; write them into it, or one result replaces another"
+        if self.version_directory and "{version}" not in self.version_directory:
+            yield "version_directory must contain {version}; write it into it, or leave it empty"
+        if self.script == self.variables:
+            yield "script and variables are the same file; write two"
         for key, names in (("from", [rule.source for rule in self.root_map]), ("to", [r.to for r in self.root_map])):
             if len(set(names)) != len(names):
                 yield f'root_map names a folder twice under "{key}"; keep one'
+
+    def _may_lie_below(self, template: str, sample: dict[str, str]) -> bool:
+        """Tells whether a result made from a template can lie below a root, where the message names the facility."""
+        if "{facility}" not in template:
+            return paths.under(pathtext.expand(template, sample), self.result_roots)
+        fixed = pathtext.fixed_part(template)
+        return paths.under(fixed, self.result_roots) or any(paths.under(root, (fixed,)) for root in self.result_roots)

@@ -7,7 +7,18 @@ from typing import Annotated, Any, Literal
 from pydantic import StrictBool  # noqa: TC002  # the model reads its annotations when it is built
 
 from sandbox.limits import KEYS
-from supervisor.settingtypes import ByName, Instrument, LimitText, Section, setting
+from supervisor.settingtypes import (
+    ByName,
+    Instrument,
+    LimitText,
+    ReadOnlyTemplate,
+    Section,
+    Size,
+    setting,
+)
+
+#: Levels of isolation, each including the one before it.
+LEVELS = ("none", "contained", "hostile")
 
 
 class LimitOverrides(Section):
@@ -86,4 +97,53 @@ class InstrumentSettings(Section):
         "auto",
         'How the script is run: "module" imports it and calls main(input_file, output_dir), "program" runs it'
         ' with both as arguments. "auto" decides by the family of the message; for 2016 it is "module".',
+    )
+    require: Literal["", "none", "contained", "hostile"] = setting(
+        "",
+        "Least isolation this instrument's runs must get; a host that cannot give it leaves them to others. Empty "
+        "takes that of `[isolation]`, which an instrument can only raise.",
+    )
+    network: StrictBool = setting(
+        False,
+        'Let the script use the network. It takes effect from isolation level "contained" on; at level "none" nothing '
+        "separates a script from the network.",
+    )
+    read_only: tuple[ReadOnlyTemplate, ...] = setting(
+        (),
+        "Further folders and files that the script may read, besides its data file's folder; {instrument}, {rb} and "
+        '{cycle} stand for the run\'s own. It takes effect from isolation level "contained" on; at level "none" a '
+        "script reads what the service user may read.",
+        examples=['["/isis/NDX{instrument}/user/masks"]'],
+    )
+
+
+class Isolation(Section):
+    """Isolation of scripts."""
+
+    require: Literal["none", "contained", "hostile"] = setting(
+        "none",
+        'Least isolation a run must get; a host that cannot give it takes no run. "none" limits and measures '
+        "scripts but separates them by nothing more than their own scratch folder and environment; this version proves "
+        "no higher level.",
+    )
+
+
+class Skip(Section):
+    """How a script says that it skipped its run."""
+
+    anywhere: StrictBool = setting(
+        False,
+        'Take an exception as a skip when "skip" stands anywhere in its text. `false` asks that the text begins with '
+        "it, in any letter case.",
+    )
+
+
+class Provenance(Section):
+    """What is recorded beside each result."""
+
+    data_limit: Size = setting(
+        "4 GiB",
+        "Data files up to this size are recorded with the SHA-256 of the whole file; larger ones with size, "
+        "modification time and the SHA-256 of their first and last MiB, since reading them again would cost more than "
+        "it tells. 0 reads no file whole.",
     )

@@ -27,6 +27,10 @@ from supervisor.pathtext import template_problem
 
 #: One path component for people and machines alike: an instrument's name.
 _INSTRUMENT = re.compile(r"[A-Z0-9_-]{1,60}", re.ASCII)
+_LONGEST_NAME = 100
+#: Names of users and hosts are far shorter.
+_LONGEST_LINE = 300
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -103,11 +107,18 @@ def _upper_names(value: Any) -> Any:
 
 def _line(value: str) -> str:
     if not value.isprintable():
-        raise ValueError("must be one line of text without control characters")
+        raise ValueError('must be one line of text without control characters; write for example "autoreduce"')
+    if len(value) > _LONGEST_LINE:
+        raise ValueError(f"must have at most {_LONGEST_LINE} characters; write a shorter one")
     return value
 
 
-def _instrument(name: str) -> str:
+def instrument_name(name: str) -> str:
+    """Returns the name of an instrument in upper case.
+
+    Raises:
+        ValueError: It is none.
+    """
     if not _INSTRUMENT.fullmatch(name.upper()):
         raise ValueError(f"{name!r} is no instrument name; use letters, digits, '_' and '-'")
     return name.upper()
@@ -141,10 +152,34 @@ def _command(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return value
 
 
+def _wrapper(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value and not any("{env}" in word for word in value[1:]):
+        raise ValueError(
+            'must pass the name on as {env}; write for example ["/usr/bin/conda-wrap", "{env}", "--classic"]'
+        )
+    return value if not value else (_command(value) or ())
+
+
+def _name(value: str) -> str:
+    if not value.isprintable() or not value.strip() or len(value) > _LONGEST_NAME:
+        raise ValueError(f"is no name: write one line of 1 to {_LONGEST_NAME} characters")
+    return value
+
+
 def _template(value: str) -> str:
     problem = template_problem(value)
     if problem:
         raise ValueError(problem)
+    return value
+
+
+def _read_only(value: str) -> str:
+    problem = template_problem(value)
+    others = set(_PLACEHOLDER.findall(value)) - {"instrument", "rb", "cycle"}
+    if others and not (problem and "absolute" in problem):
+        problem = f"must use only {{instrument}} {{rb}} {{cycle}}, not {{{min(others)}}}"
+    if problem:
+        raise ValueError(f'{problem}; write for example "/isis/NDX{{instrument}}/user/masks"')
     return value
 
 
@@ -157,9 +192,12 @@ OptionalPath = Annotated[StrictStr, AfterValidator(_absolute_or_empty)]
 Queue = Annotated[StrictStr, AfterValidator(_queue), Field(min_length=1)]
 OptionalQueue = Annotated[StrictStr, AfterValidator(_queue)]
 Urls = Annotated[tuple[str, ...], BeforeValidator(_urls)]
-Instrument = Annotated[StrictStr, AfterValidator(_instrument)]
+Instrument = Annotated[StrictStr, AfterValidator(instrument_name)]
 LimitText = Annotated[Any, AfterValidator(_limit)]
 Template = Annotated[StrictStr, AfterValidator(_template)]
+ReadOnlyTemplate = Annotated[StrictStr, AfterValidator(_read_only)]
 Command = Annotated[tuple[StrictStr, ...], AfterValidator(_command)]
+WrapperCommand = Annotated[tuple[StrictStr, ...], AfterValidator(_wrapper)]
+Name = Annotated[StrictStr, AfterValidator(_name)]
 Environment = Annotated[dict[StrictStr, StrictStr], AfterValidator(_environment)]
 ByName = BeforeValidator(_upper_names)

@@ -30,6 +30,7 @@ from supervisor.storehand import BoxIdentity, StoreHand
 if TYPE_CHECKING:
     from sandbox.running import Running
     from sandbox.verdict import SetupFailure
+    from supervisor.ondisk import Found
 
 #: Longest wait of the main loop, seconds: the init is told that we live at least this often.
 _TURN = 1.0
@@ -106,7 +107,7 @@ class Shepherd:
             while not hand.words.empty():
                 word, fact = hand.words.get()
                 if word == "go":
-                    poll.register(self._go(), select.POLLIN)
+                    self._go(fact, hand, poll)
                 elif word == "abandon":
                     self._abandon()
                 elif word == "stop":
@@ -136,11 +137,26 @@ class Shepherd:
             else:
                 hand.shut_down()
 
-    def _go(self) -> int:
+    def _go(self, found: Found, hand: StoreHand, poll: select.poll) -> None:
+        """Let the box go, with what was found on disk for it."""
         assert self._prepared is not None
+        if found:
+            profile = found.profile
+            try:
+                with effect("box.give"):
+                    self._prepared.give(
+                        script=found.script,
+                        interpreter=profile.argv if profile else None,
+                        env=profile.env if profile else None,
+                        defaults=found.defaults,
+                    )
+            except BoxError as error:
+                self._abandon()
+                hand.unbuilt(error.failure)
+                return
         with effect("box.start"):
             self._running = self._prepared.release()
-        return self._running.fileno()
+        poll.register(self._running.fileno(), select.POLLIN)
 
     def _abandon(self) -> None:
         if self._running is not None:

@@ -7,19 +7,21 @@ shepherd left (DESIGN §5). Failures here are conditions of the site (archive no
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox.copyout import OutputRejected, copy
-from supervisor import archive, durable, names, records
+from supervisor import archive, durable, names, provenance, records
 from supervisor.promotion import staging_name
 from supervisor.records import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from sandbox.copyout import Manifest
     from sandbox.outcome import OutputFile
     from supervisor.layout import JobPlace
+    from supervisor.provenance import Papers
     from supervisor.runplan import RunPlan
 
 #: Below a result: where people look for logs today.
@@ -137,20 +139,37 @@ class Staging:
         durable.replace(self._place.plan(self._plan.n), records.pack(record), "plan")
 
     def fill(
-        self, manifest: Manifest, out_fd: int, logs: dict[str, bytes], moved: Callable[[int], None]
+        self,
+        manifest: Manifest,
+        out_fd: int,
+        logs: dict[str, bytes],
+        moved: Callable[[int], None],
+        papers: Papers | None = None,
     ) -> tuple[OutputFile, ...]:
         """Copy the outputs and logs of a completed run into every staging folder.
 
+        Args:
+            manifest: what the script made.
+            out_fd: the folder it made it in.
+            logs: names to contents, for the log folder.
+            moved: called with the bytes copied since the last call.
+            papers: the record of the run, which goes into the log folder too; in a folder that other runs share its
+                files get the stem of the logs' names.
+
         Raises:
             SiteTrouble: the archive does not take them.
-            OutputRejected: an output bears the name of our own record.
+            OutputRejected: an output bears the name of our own record, or is a file where the logs belong.
         """
         outputs: tuple[OutputFile, ...] = ()
         if any(found.path.split("/")[0] == archive.RUN_FILE for found in manifest.files) or (
             archive.RUN_FILE in manifest.folders
         ):
             raise OutputRejected(f"output '{archive.RUN_FILE}' bears the name of the record of a result")
-        for target in self.targets:
+        if any(found.path == LOG_FOLDER for found in manifest.files):
+            raise OutputRejected(f"output '{LOG_FOLDER}' is a file; that name is the folder of the logs")
+        kept: Mapping[str, bytes] = {}
+        taken = self._paths(self.targets[-1], (*logs, *(papers.names if papers else ())), logs)
+        for place, target in enumerate(self.targets):
             folder = self.folder(target)
             try:
                 dst = durable.open_folder(folder)
@@ -158,7 +177,11 @@ class Staging:
                     outputs = copy(manifest, out_fd, dst, moved)
                 finally:
                     os.close(dst)
-                self._write_logs(folder, logs)
+                outputs = tuple(output for output in outputs if output.path not in taken)
+                if papers and not kept:
+                    kept = papers.make(outputs)
+                self._write_logs(folder, logs | provenance.under_stem(self._stem(target), kept))
+                self.targets[place] = replace(target, files=self._paths(target, (*logs, *kept), logs))
                 os.unlink(os.path.join(folder, archive.RUN_FILE))
                 record = self._run_record([output.path for output in outputs])
                 archive.write_file(os.path.join(folder, archive.RUN_FILE), records.pack(record))
@@ -167,12 +190,29 @@ class Staging:
                 raise trouble("archive", folder, error) from error
         return outputs
 
-    def keep_logs_only(self, logs: dict[str, bytes]) -> None:
+    def _stem(self, target: Target) -> str:
+        """What the names of our papers begin with in the folder of `target`: nothing where the run owns it."""
+        if target.mode == "replace":
+            return ""
+        return provenance.stem_of(self._plan.log_names) or f"{names.encode(self._plan.run)}v{self._plan.version}-"
+
+    def _paths(self, target: Target, ours: Iterable[str], logs: Mapping[str, bytes]) -> list[str]:
+        """The paths of our own files below the folder of `target`; the names of logs stand as they are."""
+        stem = self._stem(target)
+        return [os.path.join(LOG_FOLDER, name if name in logs else stem + name) for name in ours]
+
+    def keep_logs_only(self, logs: dict[str, bytes], papers: Mapping[str, bytes] | None = None) -> None:
         """Turn the archive's staging folder into one that adds log files and touches nothing else (DESIGN §5).
+
+        Args:
+            logs: names to contents; the names carry run, version and epoch.
+            papers: further files (`provenance.papers`); they get the stem of the names of this attempt's logs.
 
         Raises:
             SiteTrouble: the archive does not take them.
         """
+        stem = provenance.stem_of(self._plan.attempt_log_names) or f"e{self._plan.n}-"
+        logs = logs | provenance.under_stem(stem, papers or {})
         self.drop(keep_last=True)
         home = self.targets[-1]
         folder = self.folder(home)
@@ -202,9 +242,11 @@ class Staging:
     def _write_logs(folder: str, logs: dict[str, bytes]) -> None:
         log_folder = os.path.join(folder, LOG_FOLDER)
         archive.make_folder(log_folder)
+        there = frozenset(archive.listing(log_folder))
         for name, data in logs.items():
             path = os.path.join(log_folder, name)
-            archive.remove_tree(path)  # the script may have made a file of this name: ours tells what happened
+            if name in there:
+                archive.remove_tree(path)  # the script made a file of this name: ours tells what happened
             archive.write_file(path, data)
         archive.sync(log_folder)
 

@@ -20,22 +20,25 @@ from sandbox.copyout import OutputRejected
 from sandbox.ending import not_built
 from sandbox.outcome import Guards, Usage, decode_status
 from sandbox.outcome import Outcome as BoxOutcome
-from sandbox.verdict import KillReason, Verdict
-from supervisor import answers, durable, records
+from sandbox.verdict import KillReason, SetupFailure, Verdict
+from supervisor import answers, durable, preflight, records, sentences
 from supervisor.cells import RbCells, link_final
 from supervisor.failpoints import effect
 from supervisor.layout import Layout
 from supervisor.promoting import promote_until_done, repair_takes
+from supervisor.provenance import of_plan
 from supervisor.rblock import LostLock, RbLock
+from supervisor.recorder import Recorder
 from supervisor.records import Final, Outcome, RunRecord
-from supervisor.staging import ForeignTarget, SiteTrouble, Staging, sweep, trouble
+from supervisor.staging import ForeignTarget, SiteTrouble, Staging, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.limits import Limits
     from sandbox.running import Running
-    from sandbox.verdict import SetupFailure
+    from supervisor.ondisk import Found
+    from supervisor.provenance import Papers
     from supervisor.records import Identity
     from supervisor.runplan import RunPlan
 
@@ -84,6 +87,8 @@ class StoreHand(threading.Thread):
         self._job = layout.job(plan.job)
         self._cells = RbCells(layout.rb(plan.rb))
         self._staging = Staging(plan, self._job)
+        #: None until the box is let go.
+        self._recorder: Recorder | None = None
         self._orders: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         #: Words for the main thread: `go`, `abandon`, `stop` with a reason, `done` with an exit status.
         self.words: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -98,6 +103,10 @@ class StoreHand(threading.Thread):
     def ended(self, running: Running) -> None:
         """Say that the box is proven empty; the main thread leaves `running` alone from now on."""
         self._orders.put(("ended", running))
+
+    def unbuilt(self, failure: SetupFailure) -> None:
+        """Say that the box could not take what was found for it; it is abandoned."""
+        self._orders.put(("unbuilt", failure))
 
     def look_for_cancel(self) -> None:
         """Look for a cancel now; the local supervisor has seen one (SIGUSR1)."""
@@ -181,27 +190,21 @@ class StoreHand(threading.Thread):
         )
         durable.replace(self._job.run(plan.n), records.to_record(record), "run")
         sweep(self._job, plan.sweep)  # before the commit: after it nobody comes back to what is left here
-        try:
-            self._preflight()
-        except SiteTrouble as problem:
-            self._say("abandon", None)
-            self._site(problem, None, {})
-            return
-        except ForeignTarget as foreign:
-            self._say("abandon", None)
-            self._commit(self._without_run(Verdict.output_rejected, f"result refused: {foreign}"), {})
-            return
-        if durable.exists(self._job.cancel):
-            self._say("abandon", None)
-            self._staging.drop()
-            self._commit(self._without_run(Verdict.cancelled, "cancelled before it began"), {}, filed=False)
+        found = self._preflight()
+        if found is None:
             return
         durable.link_new(self._job.started, records.pack(answers.started(plan)), "started")
         self._look_whether_decided()
-        self._say("go", None)
-        running = self._tend()
+        self._say("go", found)
+        self._recorder = Recorder(of_plan(plan, found), plan.data_limit)
+        running = self._tend(self._recorder)
         if running is None:
             self._release("host shutdown")
+            return
+        if isinstance(running, SetupFailure):
+            self._staging.drop()
+            self._failure = running
+            self._unbuilt()
             return
         with effect("box.outcome"):
             outcome = running.outcome()
@@ -221,27 +224,47 @@ class StoreHand(threading.Thread):
         if self._cells.outcome(self._plan.n) is not None:
             raise Decided
 
-    def _preflight(self) -> None:
-        """Open every input and read a byte of it; make the staging folder beside the archive target."""
-        for path in self._plan.box["input_files"]:
-            try:
-                with open(path, "rb") as file:
-                    file.read(1)
-            except OSError as error:
-                raise trouble("data file", path, error) from error
-        self._staging.open_archive()
+    def _preflight(self) -> Found | None:
+        """Look at all that the run needs; None when it ends here, which is committed by then."""
+        plan = self._plan
+        try:
+            found = preflight.look(plan, self._staging)
+        except SiteTrouble as problem:
+            self._say("abandon", None)
+            self._site(problem, None, {})
+            return None
+        except preflight.Ends as end:
+            self._say("abandon", None)
+            self._staging.drop()
+            ended = self._without_run(end.verdict, str(end))
+            self._commit(ended, {}, filed=False, replies=answers.disabled(plan, str(end)) if end.switched_off else None)
+            return None
+        except ForeignTarget as foreign:
+            self._say("abandon", None)
+            self._commit(self._without_run(Verdict.output_rejected, sentences.foreign(str(foreign))), {})
+            return None
+        if durable.exists(self._job.cancel):
+            self._say("abandon", None)
+            self._staging.drop()
+            self._commit(self._without_run(Verdict.cancelled, sentences.CANCELLED), {}, filed=False)
+            return None
+        return found
 
-    def _tend(self) -> Running | None:
-        """Beat and look for a cancel until the box has ended; None when the host goes down before it began."""
+    def _tend(self, recorder: Recorder) -> Running | SetupFailure | None:
+        """Beat and look for a cancel until the box has ended; None when the host goes down before it began.
+
+        In between the data are read for their digests, a piece at a time.
+        """
         told = False
         while True:
+            recorder.read_on(lambda: time.monotonic() - self.last_beat < self._plan.beat and self._orders.empty())
             due = self.last_beat + self._plan.beat - time.monotonic()
             try:
                 word, fact = self._orders.get(timeout=max(0.05, due))
             except queue.Empty:
                 word, fact = "beat", None
-            if word == "ended":
-                return fact  # type: ignore[no-any-return]  # put there by `ended`
+            if word in ("ended", "unbuilt"):
+                return fact  # type: ignore[no-any-return]  # put there by `ended` and `unbuilt`
             if word == "shutdown":
                 return None
             try:
@@ -258,7 +281,7 @@ class StoreHand(threading.Thread):
                 time.sleep(_PAUSE)  # not beaten: the main thread ends the box after self_kill_after
 
     def _await_end(self) -> None:
-        while self._orders.get()[0] not in ("ended", "shutdown"):
+        while self._orders.get()[0] not in ("ended", "unbuilt", "shutdown"):
             continue
 
     def _note_progress(self) -> None:
@@ -287,7 +310,7 @@ class StoreHand(threading.Thread):
             self._site(problem, outcome, logs)
             return
         except OutputRejected as changed:  # something outside the box wrote into its scratch
-            outcome = replace(outcome, verdict=Verdict.output_rejected, sentence=f"output rejected: {changed}")
+            outcome = replace(outcome, verdict=Verdict.output_rejected, sentence=sentences.rejected(str(changed)))
             self._file_logs(outcome, logs)
         self._commit(outcome, logs)
 
@@ -300,16 +323,22 @@ class StoreHand(threading.Thread):
         named = self._named_logs(outcome, logs, self._plan.log_names)
         manifest = running.manifest
         assert manifest is not None  # a completed run has been inspected
-        outputs = self._staging.fill(manifest, running.out_fd, named, self._beat_if_due)
-        return answers.with_outputs(outcome, outputs, "; ".join(remarks))
+        outcome = replace(outcome, message="; ".join(remarks))
+        outputs = self._staging.fill(manifest, running.out_fd, named, self._beat_if_due, self._papers(outcome))
+        return answers.with_outputs(outcome, outputs, outcome.message)
 
     def _file_logs(self, outcome: BoxOutcome, logs: dict[str, bytes]) -> None:
         """Stage the logs of a run that did not complete; where the archive takes none, the reply still holds them."""
         try:
-            self._staging.keep_logs_only(self._named_logs(outcome, logs, self._plan.attempt_log_names))
+            named = self._named_logs(outcome, logs, self._plan.attempt_log_names)
+            self._staging.keep_logs_only(named, self._papers(outcome).make(()))
         except SiteTrouble:
             self._staging.drop()
             self._staging.targets = []
+
+    def _papers(self, outcome: BoxOutcome) -> Papers:
+        assert self._recorder is not None  # there is an outcome only of a box that was let go
+        return self._recorder.papers(outcome, self._beat_if_due_quietly)
 
     def _named_logs(self, outcome: BoxOutcome, logs: dict[str, bytes], log_names: list[str]) -> dict[str, bytes]:
         script = logs.get("stdout", b"")
@@ -343,9 +372,17 @@ class StoreHand(threading.Thread):
         ended = self._without_run(Verdict.unavailable, answers.unavailable_sentence(str(problem), retry))
         if outcome is not None:
             ended = answers.as_unavailable(outcome, ended.sentence)
-        self._commit(ended, logs)
+        self._commit(ended, logs, trouble=problem)
 
-    def _commit(self, outcome: BoxOutcome, logs: dict[str, bytes], *, filed: bool = True) -> None:
+    def _commit(
+        self,
+        outcome: BoxOutcome,
+        logs: dict[str, bytes],
+        *,
+        filed: bool = True,
+        trouble: SiteTrouble | None = None,
+        replies: dict[str, Any] | None = None,
+    ) -> None:
         """Write `exit.json`, decide the epoch, and bring the results into place under the lock."""
         plan = self._plan
         targets = self._staging.targets if filed else []
@@ -359,7 +396,9 @@ class StoreHand(threading.Thread):
                 kind="committed",
                 verdict=str(outcome.verdict),
                 sentence=outcome.sentence,
-                replies=answers.terminal(plan, outcome, logs, [target.path for target in targets]),
+                replies=answers.terminal(plan, outcome, logs, [target.path for target in targets], trouble=trouble)
+                if replies is None
+                else replies,
                 targets=[records.target_record(target) for target in targets],
             )
         )

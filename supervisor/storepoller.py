@@ -41,6 +41,7 @@ from supervisor.polled import (
     Take,
     Taken,
 )
+from supervisor.profiles import NoProfile
 from supervisor.scanning import Scanner
 from supervisor.takeover import Watch
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from supervisor.layout import Layout
     from supervisor.nurserylink import NurseryLink
+    from supervisor.offers import Offers
     from supervisor.order import Head
     from supervisor.records import Epoch
     from supervisor.runplan import RunPlan
@@ -73,6 +75,7 @@ class Poller(threading.Thread):
         layout: Layout,
         facts: plans.HostFacts,
         nursery: NurseryLink,
+        offers: Offers,
         tell: Callable[[Found], None],
     ) -> None:
         """Serve `layout` for the host of `facts`; what is found goes to `tell`."""
@@ -81,6 +84,7 @@ class Poller(threading.Thread):
         self._layout = layout
         self._facts = facts
         self._nursery = nursery
+        self._offers = offers
         self._tell = tell
         self._orders: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._postponed: list[Command] = []
@@ -100,14 +104,14 @@ class Poller(threading.Thread):
             monotonic=time.monotonic,
             is_alive=is_alive,
             end_box=lambda run: end_box(run, settings.spool.path),
-            enabled=self._enabled,
+            serves=self._serves,
             ending=lambda of, n, ruling: ending_of(of, n, ruling, settings, facts),
         )
         self._claimer = Claimer(layout, around)
         self._runs = ActiveRuns(settings, layout, facts, self._claimer, tell)
         self._scanner = Scanner(
             layout,
-            enabled=self._enabled,
+            serves=self._serves,
             max_attempts=settings.publish.max_attempts,
             may_publish=self._may_publish,
             has_left_take=lambda cells: self._claimer.left_take(cells) is not None,
@@ -285,7 +289,7 @@ class Poller(threading.Thread):
     def _have_forked(self, claimed: Claimed, head: Head) -> None:
         try:
             plan = self._plan(claimed)
-        except (paths.BadPath, request.BadRequest) as bad:
+        except (paths.BadPath, request.BadRequest, NoProfile) as bad:
             self._refuse(claimed, head, str(bad))
             return
         try:
@@ -324,8 +328,10 @@ class Poller(threading.Thread):
 
     # --- this host --------------------------------------------------------------------------------------------
 
-    def _enabled(self, instrument: str) -> bool:
-        return self._settings.instrument_for(instrument).enabled
+    def _serves(self, instrument: str, software: str) -> bool:
+        if not self._settings.instrument_for(instrument).enabled:
+            return False
+        return not self._offers.why_not(self._settings, instrument, software)
 
     def _may_publish(self, epoch: Epoch) -> bool:
         """Only the claiming host sends, while its heartbeat moves."""
@@ -351,9 +357,10 @@ class Poller(threading.Thread):
                 slots=said.slots,
                 running=said.running,
                 version=self._facts.code_version,
-                level="none",
+                level=self._offers.level,
                 roots=list(self._settings.paths.data_roots),
-                interpreters=[" ".join(self._settings.interpreter.argv)],
+                interpreters=sorted(self._offers.working),
+                failing=dict(self._offers.failing),
                 time=time.time(),
                 state=said.state,
             ),

@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandbox.limits import format_duration, format_size
+from supervisor import advice as advices
+from supervisor.advice import Advice
+from supervisor.provenance import RECORD
 from supervisor.shown import line, lines, moment
 
 if TYPE_CHECKING:
@@ -17,33 +20,12 @@ if TYPE_CHECKING:
 _TAIL = 20
 _TRACEBACK = 40
 
-#: One line of advice for each verdict; {job} and {instrument} are filled in.
-ADVICE = {
-    "completed": "nothing to do",
-    "skipped": "nothing to do; the script asked for no reduction of this run",
-    "script_error": "mend the script at the line above, then send the run again",
-    "crash": "look at the last lines of the logs; a library crashed, or the script used up its stack",
-    "wall_limit": "find out what the script waited for, or raise limits.wall for {instrument}; then resubmit {job}",
-    "cpu_limit": "make the script do less, or raise limits.cpu for {instrument}; then resubmit {job}",
-    "memory_limit": "make the script load less at a time, or raise limits.memory for {instrument}; then resubmit {job}",
-    "memory_limit_helper": "a helper of the script was killed for memory; raise limits.memory for {instrument}",
-    "output_limit": "have the script write less, or raise limits.output or limits.files for {instrument}",
-    "log_limit": "have the script print less; it printed many times what limits.log keeps",
-    "cancelled": "nothing to do; if it was cancelled by mistake, resubmit {job}",
-    "lost_lock": "nothing to do; the run begins again by itself",
-    "handoff_error": "the script ended without a word, as os._exit or a replaced module does; have main return",
-    "output_rejected": "have the script write plain files and folders only, into its own result folder; then resubmit",
-    "setup_failed": "the host could not build the box: ask the operator to look at the stage named above",
-    "killed_external": "somebody or the kernel killed it from outside; look at the host's log, then resubmit {job}",
-    "unavailable": "see that the data file and the archive can be had, then resubmit {job}",
-    "gave_up": "the run took its shepherd down again and again; look at the hosts named above, then resubmit {job}",
-    "refused": "what keeps it from running is named above; change the configuration, then resubmit {job}",
-}
 _STATES = {
     "waiting": "it waits; runs tells what comes before it",
     "running": "it runs; to end it: cancel {job}",
     "promoting": "its result is being put into place, and that is tried again until it is done",
 }
+_RETRIED = "it is tried again by itself; see to what the last attempt lacked"
 _FAILED = "when the archive can be written again: promote {job}"
 
 
@@ -59,30 +41,49 @@ def headline(dossier: Dossier) -> str:
     return f"waiting{', cancelled' if dossier.cancel is not None else ''}{why}"
 
 
-def advice(dossier: Dossier) -> str:
-    """Return the one line of advice."""
-    known = {"job": dossier.request.job, "instrument": dossier.request.instrument}
+def advice(dossier: Dossier) -> Advice:
+    """Return what scientist and operator can do now."""
+    request = dossier.request
     decided = dossier.decided.outcome if dossier.decided is not None else None
     if dossier.promoted is not None and dossier.promoted.kind != "done" and dossier.later is None:
-        return _FAILED.format(**known)
+        return Advice("nothing to do; the result is there, and not in place yet", _FAILED.format(job=request.job))
     if dossier.state != "ended" or decided is None:
-        return _STATES.get(dossier.state, "look at the records named above").format(**known)
-    return ADVICE.get(decided.verdict, "look at the logs").format(**known)
+        known = _STATES.get(dossier.state, "look at the records named above").format(job=request.job)
+        return Advice(_RETRIED if dossier.state == "waiting" and _retry(dossier) is not None else known, "")
+    limits = dossier.decided.exit.get("limits") if dossier.decided is not None else None
+    return advices.of(
+        decided.verdict,
+        job=request.job,
+        instrument=request.instrument,
+        rb=request.rb,
+        sentence=decided.sentence,
+        limits=limits if isinstance(limits, dict) else {},
+    )
+
+
+def _retry(dossier: Dossier) -> Attempt | None:
+    """The last attempt, where it ended in a retry."""
+    last = dossier.attempts[-1] if dossier.attempts else None
+    return last if last is not None and last.outcome is not None and last.outcome.kind == "retry" else None
 
 
 def text(dossier: Dossier, now: float, waits_for: str = "") -> list[str]:
     """Return the story as lines; `waits_for` says what keeps a waiting job from running now."""
     request = dossier.request
-    rows = [
+    told, words = _told(dossier), advice(dossier)
+    head = [
         f"{request.instrument} run {request.run} version {request.version}, RB {request.rb}: job {request.job}",
         headline(dossier),
-        f"advice:    {advice(dossier)}",
+        f"advice:    {words.scientist}",
+        *([f"operator:  {words.operator}"] if words.operator not in ("", words.scientist) else []),
+    ]
+    rows = [
         f"received:  {moment(request.journaled, now)} by host {request.host}, priority {request.priority}",
     ]
     rows += [f"again:     a repetition of job {request.resubmit_of}"] if request.resubmit_of else []
     rows += [f"waits:     {waits_for}"] if waits_for else []
     if dossier.state == "waiting" and dossier.not_before > now:
-        rows.append(f"next try:  not before {moment(dossier.not_before, now)}")
+        rows.append(_next_try(dossier, now))
     if dossier.redelivered:
         rows.append("delivery:  its message came more than once; it is one job all the same")
     if dossier.cancel is not None:
@@ -95,9 +96,16 @@ def text(dossier: Dossier, now: float, waits_for: str = "") -> list[str]:
     rows += [f"refused:   another message with this id: why {digest}" for digest in dossier.refused]
     rows += [f"also:      job {job} is of the same run" for job in dossier.siblings]
     rows += [f"unreadable: {trouble}" for trouble in dossier.unreadable]
-    shown = [line(row, 2000) for row in rows]
-    told = _told(dossier)
-    return shown if told is None else shown + _measured(told.exit) + _logs(told)
+    evidence = [] if told is None else _traceback(told) + _measured(told.exit)
+    tails = [] if told is None else _tails(told)
+    return [line(row, 2000) for row in head] + evidence + [line(row, 2000) for row in rows] + tails
+
+
+def _next_try(dossier: Dossier, now: float) -> str:
+    began = sum(attempt.run is not None for attempt in dossier.attempts)
+    retry = _retry(dossier)
+    why = f", because: {retry.outcome.why}" if retry is not None and retry.outcome is not None else ""
+    return f"next try:  attempt {began + 1}, not before {moment(dossier.not_before, now)}{why}"
 
 
 def _verdict(dossier: Dossier) -> str:
@@ -138,15 +146,23 @@ def _results(dossier: Dossier) -> list[str]:
             )
         elif dossier.promoted is None:
             rows.append(f"{kind + ':':11}on its way to {place.path}")
-        elif place.mode == "logs":
-            rows += [f"logs:      {place.path}/{file}" for file in place.files]
         else:
-            rows.append(f"result:    {place.path}, its logs in reduction_log/")
+            rows += [] if place.mode == "logs" else [f"result:    {place.path}"]
+            rows += [f"{_kind(file):11}{place.path}/{file}" for file in place.files if _kind(file)]
+            if place.mode != "logs" and not place.files:  # decided by an older version
+                rows.append(f"logs:      {place.path}/reduction_log")
     if dossier.later is not None and dossier.places:
         rows.append("           put into place by promote, after it had been given up")
     if dossier.decided is not None and not dossier.places:
         rows.append("result:    none, and no logs in the archive")
     return rows
+
+
+def _kind(file: str) -> str:
+    """What a file of ours is called: logs and the record are told, the copies beside the record are not."""
+    if file.endswith(RECORD):
+        return "record:"
+    return "logs:" if file.endswith((".out", ".log", ".err")) else ""
 
 
 def _replies(dossier: Dossier) -> str:
@@ -199,18 +215,27 @@ def _amount(limit: str, value: float, *, measured: bool = False) -> str:
     return format_duration(value) if limit in ("wall", "cpu") else f"{value:.0f}"
 
 
-def _logs(attempt: Attempt) -> list[str]:
+def _traceback(attempt: Attempt) -> list[str]:
     trace = attempt.exit.get("traceback")
-    sections = {"traceback": lines(trace, _TRACEBACK) if isinstance(trace, str) else []}
-    for name, tail in sorted(attempt.tails.items()):
-        same = isinstance(trace, str) and tail.strip() == trace.strip()  # standard error often holds nothing else
-        sections |= {} if same else {f"end of {line(name, 40)}": lines(tail, _TAIL)}
-    return [row for name, found in sections.items() if found for row in (f"{name}:", *(f"    {r}" for r in found))]
+    return _section("traceback", trace, _TRACEBACK) if isinstance(trace, str) else []
+
+
+def _tails(attempt: Attempt) -> list[str]:
+    """The ends of the logs; standard error often holds nothing but the traceback, which is told already."""
+    trace = attempt.exit.get("traceback")
+    told = trace.strip() if isinstance(trace, str) else None
+    kept = {name: tail for name, tail in sorted(attempt.tails.items()) if tail.strip() != told}
+    return [row for name, tail in kept.items() for row in _section(f"end of {line(name, 40)}", tail, _TAIL)]
+
+
+def _section(title: str, text: str, last: int) -> list[str]:
+    found = lines(text, last)
+    return [f"{title}:", *(f"    {row}" for row in found)] if found else []
 
 
 def record(dossier: Dossier, waits_for: str = "") -> dict[str, Any]:
     """Return the story as plain JSON."""
-    request, told = dossier.request, _told(dossier)
+    request, told, words = dossier.request, _told(dossier), advice(dossier)
     ended = told.exit if told is not None else {}
     decided = dossier.decided.outcome if dossier.decided is not None else None
     facts = {key: ended.get(key) for key in ("exit", "usage", "limits", "guards", "ceilings_hit", "outputs", "message")}
@@ -224,7 +249,8 @@ def record(dossier: Dossier, waits_for: str = "") -> dict[str, Any]:
         "headline": headline(dossier),
         "verdict": decided.verdict if decided is not None else None,
         "sentence": decided.sentence if decided is not None else None,
-        "advice": advice(dossier),
+        "advice": words.scientist,
+        "advice_to_operator": words.operator,
         "waits_for": waits_for,
         "not_before": dossier.not_before or None,
         "received": request.journaled,

@@ -72,7 +72,8 @@ class Waitlist:
     """The jobs that are not finished with, as one listing showed them."""
 
     layout: Layout
-    enabled: Callable[[str], bool]
+    #: Why no host takes runs of an instrument that ask for a software; "" where one does.
+    why_not: Callable[[str, str], str]
     max_attempts: int
     #: Seconds since 1970.
     now: float
@@ -121,7 +122,7 @@ class Waitlist:
             final="final" in marks,
             cancelled="cancel" in marks,
             not_before=not_before,
-            enabled=self.enabled(request.instrument),
+            enabled=not self.why_not(request.instrument, request.software),
             lost_attempts=past,
             max_attempts=self.max_attempts,
         )
@@ -161,8 +162,9 @@ class Waitlist:
             return "cancelling"
         if look.ruling is Ruling.GIVE_UP:
             return "gives up: its shepherds died again and again"
-        if not self.enabled(look.request.instrument):
-            return f"{look.request.instrument} is disabled"
+        unserved = self.why_not(look.request.instrument, look.request.software)
+        if unserved:
+            return unserved
         if look.not_before > self.now:
             return "tried again later"
         if busy is not None:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from supervisor import config, configfiles
+from supervisor import config, configfiles, floors
 from supervisor.exitcodes import CONFIG, OK
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def main(args: argparse.Namespace) -> int:
         print(found, file=sys.stderr)
         return CONFIG
     origin = args.config or (config.DEFAULT_PATH if os.path.exists(config.DEFAULT_PATH) else "defaults")
-    problems = [] if args.no_files else configfiles.problems(settings, os.environ)
+    problems = floors.problems(settings, floors.PROVEN)
+    problems += [] if args.no_files else configfiles.problems(settings, os.environ)
     for problem in problems:
         print(f"{origin}: {problem}", file=sys.stderr)
     if problems:

@@ -36,6 +36,25 @@ class OpenStore:
         lately = _BEATS * self.settings.lock.beat + _SKEW
         return any(beat.state != "stopped" and now - beat.time < lately for beat in hosts.all_beats(self.layout))
 
+    def why_not(self, now: float) -> Callable[[str, str], str]:
+        """Return what says why no host takes runs of an instrument and a software; "" where one does.
+
+        Hosts speak by their heartbeats; where none is heard of, only the configuration does.
+        """
+        from supervisor.offers import Offers
+
+        lately = now - _BEATS * self.settings.lock.beat - _SKEW
+        beats = [beat for beat in hosts.all_beats(self.layout) if beat.state != "stopped" and beat.time > lately]
+        offers = [Offers(level=beat.level, failing=beat.failing) for beat in beats]
+
+        def ask(instrument: str, software: str) -> str:
+            if not self.settings.instrument_for(instrument).enabled:
+                return f"{instrument} is disabled"
+            reasons = [offer.why_not(self.settings, instrument, software) for offer in offers]
+            return "" if not reasons or "" in reasons else reasons[0]
+
+        return ask
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare `--config`."""

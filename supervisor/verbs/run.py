@@ -33,7 +33,8 @@ The run number that SKIP_RUNS is compared with is read off the end of DATA's nam
 
 DIR holds the results as the script made them; what is there already and is not made again stays. The logs are
 DIR/reduction_log/Script.out (what it printed, and how it ended) and DIR/reduction_log/Mantid.log (its standard error).
-A run that does not complete changes nothing in DIR but these two.
+Beside them stand the record of the run, reduction.json, and copies of script and variables: see replay. A run that does
+not complete changes nothing in DIR but the logs; its record and copies get "failed-" before their names.
 
 Without --python the interpreter of the configuration is taken, and without one there the Python of this command.
 Limits: {", ".join(KEYS)}.
@@ -98,7 +99,7 @@ def main(args: argparse.Namespace) -> int:
     _introduce(order)
     line = terminal.LiveLine(sys.stdout)
     try:
-        outcome = localrun.run(order, _ticker(line, order.limits))
+        outcome = localrun.run(order, ticker(line, order.limits))
     except KeyboardInterrupt:  # before the box was there, or after it was gone
         line.clear()
         shown.say("cancelled")
@@ -107,7 +108,7 @@ def main(args: argparse.Namespace) -> int:
     _conclude(outcome, order)
     if args.json:
         try:
-            _write(args.json, json.dumps(outcome.to_json(), indent=2) + "\n")
+            write_whole(args.json, json.dumps(outcome.to_json(), indent=2) + "\n")
         except OSError as error:
             shown.complain(f'cannot write "{args.json}": {(error.strerror or str(error)).lower()}')
             return INTERNAL
@@ -127,13 +128,13 @@ def _order(args: argparse.Namespace, settings: Settings) -> LocalRun | str:
         return f'cannot read script "{args.script}": {(error.strerror or str(error)).lower()}'
     try:
         variables = localvars.read(args.vars, args.script)
-        limits = _limits(args.limit, settings.limits_for(instrument))
+        limits = limits_from(args.limit, settings.limits_for(instrument))
     except (localvars.BadVars, LimitError) as wrong:
         return str(wrong)
     interpreter = _interpreter(args.python, settings, instrument)
     if not interpreter:
         return f'cannot find the interpreter "{args.python}"; name a Python that can be run'
-    if args.json and not os.access(args.json if _is_direct(args.json) else _folder_of(args.json), os.W_OK):
+    if args.json and not is_writable(args.json):
         return f'cannot write "{args.json}": it, or its folder, is not there or not writable; name another'
     mode = args.mode or settings.instrument_for(instrument).mode
     return LocalRun(
@@ -146,12 +147,18 @@ def _order(args: argparse.Namespace, settings: Settings) -> LocalRun | str:
         variables=variables,
         mode="module" if mode == "auto" else mode,
         env=dict(settings.interpreter_for(instrument).env),
-        spool=_spool(settings),
+        spool=spool_of(settings),
         allowed_roots=tuple(settings.paths.rules().local_result_roots()),
+        data_limit=settings.provenance.data_limit,
     )
 
 
-def _limits(written: list[str], base: Limits) -> Limits:
+def limits_from(written: list[str], base: Limits) -> Limits:
+    """Return `base` with the limits that the command line names.
+
+    Raises:
+        LimitError: one of them is none.
+    """
     pairs = dict(text.partition("=")[::2] for text in written)
     lacking = [text for text in written if "=" not in text]
     if lacking:
@@ -170,7 +177,7 @@ def _interpreter(named: str | None, settings: Settings, instrument: str) -> tupl
     return (sys.executable,)
 
 
-def _spool(settings: Settings) -> str:
+def spool_of(settings: Settings) -> str:
     """Return the site's scratch space where a configuration names one that this user can write."""
     if "spool" not in settings.model_fields_set:
         return ""
@@ -196,7 +203,9 @@ def _introduce(order: LocalRun) -> None:
     sys.stdout.flush()
 
 
-def _ticker(line: terminal.LiveLine, limits: Limits) -> Callable[[Running], None]:
+def ticker(line: terminal.LiveLine, limits: Limits) -> Callable[[Running], None]:
+    """Return what shows the progress of a run on `line`."""
+
     def tick(running: Running) -> None:
         if line.is_due():
             ending = f"  ending it: {running.reason}" if running.reason else ""
@@ -238,6 +247,11 @@ def _draw(outcome: Outcome) -> None:
     shown.say(f"\nmemory   {picture}  full block: {format_size(top)}; {format_duration(curve[-1].t)} in all")
 
 
+def is_writable(path: str) -> bool:
+    """Say whether `write_whole` can write the file at `path`."""
+    return os.access(path if _is_direct(path) else _folder_of(path), os.W_OK)
+
+
 def _folder_of(path: str) -> str:
     return os.path.dirname(os.path.abspath(path))
 
@@ -250,7 +264,7 @@ def _is_direct(path: str) -> bool:
         return False
 
 
-def _write(path: str, text: str) -> None:
+def write_whole(path: str, text: str) -> None:
     """Write a file whole or not at all; a pipe or a device is written as it is."""
     direct = _is_direct(path)
     temporary = path if direct else f"{path}.{os.getpid()}"

@@ -74,7 +74,7 @@ def _main(args: argparse.Namespace) -> int:
     now = time.time()
     waitlist = Waitlist(
         store.layout,
-        enabled=lambda instrument: store.settings.instrument_for(instrument).enabled,
+        why_not=store.why_not(now),
         max_attempts=store.settings.publish.max_attempts,
         now=now,
         served=store.is_served(now),

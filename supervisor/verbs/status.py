@@ -77,6 +77,7 @@ def read(settings: Settings) -> dict[str, Any]:
         "slots": state.get("slots"),
         "runs": runs if isinstance(runs, list) else [],
         "waiting": state.get("waiting"),
+        "failing": state.get("failing", {}),
         "max_waiting": settings.store.max_waiting,
         "store": state.get("store", "not looked at yet"),
         "broker": state.get("broker", "not looked at yet"),
@@ -103,6 +104,9 @@ def text(status: dict[str, Any], now: float) -> list[str]:
         full = waiting >= status["max_waiting"]
         note = "; store.max_waiting is reached, further messages stay with the broker" if full else ""
         rows.append(f"waiting: {waiting} not finished with, those under way included{note}")
+    failing = status["failing"]
+    if isinstance(failing, dict):
+        rows += [f"failing: {shown.line(name)}: {shown.line(why, 400)}" for name, why in failing.items()]
     rows.append(f"store:   {shown.line(status['store'])} ({status['store_path']})")
     rows.append(f"broker:  {shown.line(status['broker'])}")
     return rows

@@ -86,7 +86,7 @@ def _tell(store: OpenStore, request: Request, siblings: tuple[str, ...], *, as_j
 def _waits_for(store: OpenStore, dossier: Dossier, now: float) -> str:
     waitlist = Waitlist(
         store.layout,
-        enabled=lambda instrument: store.settings.instrument_for(instrument).enabled,
+        why_not=store.why_not(now),
         max_attempts=store.settings.publish.max_attempts,
         now=now,
         served=store.is_served(now),

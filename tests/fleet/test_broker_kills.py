@@ -30,7 +30,7 @@ def _send_gated(site):
 def _settle(site):
     def told():
         with StompClient(site.broker_port) as client:
-            return client.count(site.settings.queues.complete) and not client.count(site.settings.queues.pending)
+            return client.count(site.settings.queues.complete) and not client.count(site.settings.queues.pending[0])
 
     site.until(told, "the terminal reply and the acknowledgement")
     site.settle()

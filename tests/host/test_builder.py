@@ -171,8 +171,8 @@ def test_a_waiting_box_takes_another_script_and_another_interpreter(tmp_path):
     wrapper.chmod(0o755)
 
     text = b"import os; print(os.environ['WRAPPED'], os.environ['OF_THE_SITE'])"
-    prepared.give_script(b"raise SystemExit('the second')", ("/none",), {})
-    prepared.give_script(text, (str(wrapper), "-B"), {"OF_THE_SITE": "x" * 40_000})
+    prepared.give(script=b"raise SystemExit('the second')", interpreter=("/none",), env={})
+    prepared.give(script=text, interpreter=(str(wrapper), "-B"), env={"OF_THE_SITE": "x" * 40_000})
     with prepared.release() as running:
         drive(running)
 
@@ -186,8 +186,21 @@ def test_a_builder_that_is_gone_is_told_nothing(tmp_path):
     wait_until(lambda: not proctree.alive(prepared.builder), 30, "the end of the builder")
 
     with pytest.raises(BoxError, match="plan"):
-        prepared.give_script(b"pass", (sys.executable,), {})
+        prepared.give(script=b"pass")
 
     with prepared.release() as running:
         drive(running)
         assert running.outcome().verdict is Verdict.setup_failed
+
+
+def test_a_waiting_box_takes_the_defaults_of_its_instrument(tmp_path):
+    text = "import reduce_vars; main = lambda a, b: print(reduce_vars.standard_vars)"
+    values = {"standard_vars": {"bank": 2}, "advanced_vars": {}}
+    prepared = prepare(box(tmp_path, text, mode="module", reduce_vars=values))
+
+    prepared.give(defaults=b"standard_vars = {'bank': 1, 'vanadium': '236516'}\n")
+    with prepared.release() as running:
+        drive(running)
+
+        assert running.outcome().verdict is Verdict.completed, running.outcome().sentence
+        assert running.logs.stdout.text() == b"{'bank': 2, 'vanadium': '236516'}\n"

@@ -61,8 +61,11 @@ class Desk:
         return json.loads((self.folder / "outcome.json").read_text())
 
     def results(self):
+        """What a person looks at: results and logs; the record beside them is `test_replay`'s."""
         return {
-            str(path.relative_to(self.out)): path.read_text() for path in sorted(self.out.rglob("*")) if path.is_file()
+            str(path.relative_to(self.out)): path.read_text()
+            for path in sorted(self.out.rglob("*"))
+            if path.is_file() and not path.name.removeprefix("failed-").startswith(("reduction.", "reduce"))
         }
 
 

@@ -218,7 +218,7 @@ MUTANTS = (
         was="kept a message that came in with the request, and took it for the error of a run that had succeeded",
         changes=(
             (
-                "supervisor/request.py",
+                "supervisor/runrequest.py",
                 '{"information", "reduction_data", "message", "reduction_log",',
                 '{"information", "reduction_data", "reduction_log",',
             ),
@@ -236,7 +236,7 @@ MUTANTS = (
     Mutant(
         name="D7-old-retry",
         was="echoed `retry_in` of an old error beside a success, and the run was sent again",
-        changes=(("supervisor/request.py", '"admin_log", "retry_in", "error",', '"admin_log", "error",'),),
+        changes=(("supervisor/runrequest.py", '"admin_log", "retry_in", "error",', '"admin_log", "error",'),),
         tests=(UNIT + "test_what_an_old_error_said_does_not_come_back_with_a_success",),
     ),
     Mutant(
@@ -292,9 +292,9 @@ MUTANTS = (
         was="raised TypeError for an RB number that is a number, which ended the thread and the message",
         changes=(
             (
-                "supervisor/request.py",
-                "    if isinstance(value, int) and not isinstance(value, bool):\n        text = str(value)\n",
-                '    if isinstance(value, int) and not isinstance(value, bool):\n        text = "RB" + value\n',
+                "supervisor/messagevalues.py",
+                "    if isinstance(value, int) and not isinstance(value, bool):\n        name = str(value)\n",
+                '    if isinstance(value, int) and not isinstance(value, bool):\n        name = "RB" + value\n',
             ),
         ),
         tests=("tests/unit/test_request.py::test_an_rb_number_may_be_a_number_or_a_text",),
@@ -593,8 +593,8 @@ MUTANTS = (
         changes=(
             (
                 "supervisor/plans.py",
-                "pack_script(decoded.script.encode())",
-                'pack_script(decoded.script.encode("ascii", "ignore"))',
+                'pack_script((decoded.script or "").encode())',
+                'pack_script((decoded.script or "").encode("ascii", "ignore"))',
             ),
         ),
         tests=(HOST + "test_text_beyond_ascii_survives_the_whole_way",),

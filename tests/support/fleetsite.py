@@ -78,6 +78,8 @@ archive_directory = "{base}/archive/{{instrument}}/RB{{rb}}/autoreduced/{{run}}/
 ceph_directory = "{base}/archive/ceph/{{instrument}}/RB{{rb}}/{{run}}/"
 excitation_directory = "{base}/archive/{{instrument}}/RB{{rb}}/"
 excitation_instruments = ["{merging}"]
+script = "{base}/scripts/{{instrument}}/reduce.py"
+variables = "{base}/scripts/{{instrument}}/reduce_vars.py"
 """
 
 
@@ -116,6 +118,7 @@ class FleetSite:
         self._next_kill = 0.0
         self._order = ("", "")
         self._process: subprocess.Popen[bytes] | None = None
+        self._verb: subprocess.Popen[bytes] | None = None
         self._service_managed = False
         self._before: set[int] = set()
         self._adopted_before = False
@@ -230,9 +233,9 @@ class FleetSite:
         return self.base / "data" / f"{REPLACING}{run}.nxs"
 
     def message(
-        self, run: str, script: str, *, instrument: str = REPLACING, variables: dict[str, Any] | None = None
+        self, run: str, script: str | None, *, instrument: str = REPLACING, variables: dict[str, Any] | None = None
     ) -> bytes:
-        """Make the message of a run, and its data file."""
+        """Make the message of a run, and its data file; without a script it is the instrument's own that runs."""
         self.data(run).write_bytes(b"counts")
         body = {
             "data": str(self.data(run)),
@@ -245,6 +248,8 @@ class FleetSite:
             "reduction_arguments": {"standard_vars": variables or {}, "advanced_vars": {}},
             "message": "",
         }
+        if script is None:
+            body["flat_output"] = True
         return json.dumps(body).encode()
 
     def cancellation(self, run: str, *, instrument: str = REPLACING) -> bytes:
@@ -269,16 +274,25 @@ class FleetSite:
         path.write_bytes(body)
         command = [sys.executable, "-m", "supervisor.cli", "submit", str(path), "--job", job]
 
+        said = self.base / f"{job}.said"
+
         def submitted() -> bool:
-            done = subprocess.run(
-                [*command, "--config", str(self.config)],
-                env=self.environment(),
-                cwd="/",
-                capture_output=True,
-                check=False,
-            )
-            assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
-            return done.returncode == 0
+            # Never waited for: the verb may stand at a fail-point until `until` lets it pass.
+            if self._verb is None:
+                with said.open("wb") as errors:
+                    self._verb = subprocess.Popen(
+                        [*command, "--config", str(self.config)],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=errors,
+                        env=self.environment(),
+                        cwd="/",
+                    )
+            status = self._verb.poll()
+            assert status in (None, 0, -signal.SIGKILL), said.read_text()
+            if status is not None:
+                self._verb = None
+            return status == 0
 
         self.until(submitted, "the verb to journal the message")
 
@@ -364,13 +378,12 @@ class FleetSite:
         self._before.add(pid)
 
     def reap(self) -> None:
-        """Take the status of dead orphans that came to us; that of the supervisor is its own."""
-        own = self._process.pid if self._process is not None else None
+        """Take the status of dead orphans that came to us; those of the supervisor and of a verb are their own."""
+        own = {child.pid: child for child in (self._process, self._verb) if child is not None}
         for process in self.processes():
             if process.ppid == os.getpid() and not process.living:
-                if process.pid == own:
-                    assert self._process is not None
-                    self._process.poll()
+                if process.pid in own:
+                    own[process.pid].poll()
                 else:
                     with contextlib.suppress(ChildProcessError):
                         os.waitpid(process.pid, os.WNOHANG)

@@ -258,7 +258,9 @@ class Stage:
             promoting, "time", SimpleNamespace(sleep=_pause, time=lambda: self.wall, monotonic=lambda: self.clock)
         )
         patch.setattr(storehand_module.answers, "started", lambda plan: {"started": plan.job})
-        patch.setattr(storehand_module.answers, "terminal", lambda plan, *rest: {"done": {"n": plan.n}, "failed": {}})
+        patch.setattr(
+            storehand_module.answers, "terminal", lambda plan, *rest, **more: {"done": {"n": plan.n}, "failed": {}}
+        )
         if looks:
             for module, name in ((archive, "look"), (archive, "listing"), (durable, "exists"), (cells, "_read")):
                 patch.setattr(module, name, _with_point(getattr(module, name), f"look {name}"))
@@ -423,7 +425,7 @@ class Stage:
             claimer = Claimer(self.layout, self._surroundings(host))
             scanner = Scanner(
                 self.layout,
-                enabled=lambda _: True,
+                serves=lambda *_: True,
                 max_attempts=3,
                 may_publish=lambda epoch: epoch.host == host.id or self.hosts[epoch.host].state != "up",
                 has_left_take=lambda rb_cells: claimer.left_take(rb_cells) is not None,
@@ -443,7 +445,7 @@ class Stage:
             monotonic=lambda: self.clock,
             is_alive=lambda who: who.boot == host.boot and self._lives(who.pid),
             end_box=lambda run: True,
-            enabled=lambda _: True,
+            serves=lambda *_: True,
             ending=_ending,
         )
 
@@ -511,7 +513,7 @@ class Stage:
             code_version="1",
             instrument=request.instrument,
             run=request.run,
-            box={"input_files": [str(self.data)], "spool": str(self.root)},
+            box={"interpreter": [], "env": {}, "input_files": [str(self.data)], "spool": str(self.root)},
             target={"path": self.target_of(request.rb), "layout": "replace"},
             log_names=["script.log", "framework.log"],
             attempt_log_names=[f"script-{n}.log", f"framework-{n}.log"],

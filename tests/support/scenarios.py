@@ -249,6 +249,15 @@ def _foreign(site: FleetSite) -> None:
     site.settle()
 
 
+def _on_disk(site: FleetSite) -> None:
+    folder = site.base / "scripts" / REPLACING
+    folder.mkdir(parents=True)
+    (folder / "reduce.py").write_text(good("two"))
+    (folder / "reduce_vars.py").write_text("standard_vars = {'bank': 1}\n")
+    site.submit("again", site.message(RUN, None))
+    site.settle()
+
+
 def _by_verb(site: FleetSite) -> None:
     site.submit_by_verb("again", site.message(RUN, good("two")))
     site.settle()
@@ -257,12 +266,12 @@ def _by_verb(site: FleetSite) -> None:
 def send(site: FleetSite, job: str, body: bytes) -> None:
     """Send a message to the broker as a producer does."""
     with StompClient(site.broker_port) as client:
-        client.send(site.settings.queues.pending, body.decode(), {"job-id": job})
+        client.send(site.settings.queues.pending[0], body.decode(), {"job-id": job})
 
 
 def _pending_is_empty(site: FleetSite) -> bool:
     with StompClient(site.broker_port) as client:
-        return client.count(site.settings.queues.pending) == 0
+        return client.count(site.settings.queues.pending[0]) == 0
 
 
 def _sent(site: FleetSite) -> None:
@@ -350,6 +359,7 @@ STORIES: dict[str, Story] = {
         results=(),
         promotion_fails="first",
     ),
+    "disk": Story(prepare=_first_good, act=_on_disk, verdicts=_DONE, results=_replaced(_TWO)),
     "submit": Story(prepare=_first_good, act=_by_verb, verdicts=_DONE, results=_replaced(_TWO)),
     "start": Story(
         prepare=lambda _: None, act=_serve_and_submit, verdicts={"first": {"completed"}}, results=_replaced(_ONE)

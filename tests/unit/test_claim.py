@@ -42,7 +42,7 @@ class Site:
                 monotonic=lambda: self.clock,
                 is_alive=lambda who: who.pid in self.alive,
                 end_box=lambda run: self.boxes_end,
-                enabled=lambda instrument: self.enabled,
+                serves=lambda instrument, software: self.enabled,
                 ending=lambda of, n, ruling: Outcome(
                     kind="committed", verdict="cancelled" if ruling is Ruling.CANCEL else "gave_up"
                 ),

@@ -36,7 +36,7 @@ def test_an_empty_file_has_the_defaults_of_2016():
     settings = parse("", "empty")
 
     assert settings == Settings()
-    assert settings.queues.pending == "/queue/ReductionPending"
+    assert settings.queues.pending == ("/queue/ReductionPending",)
     assert (settings.queues.skipped, settings.queues.cancelled, settings.queues.cancel) == ("", "", "")
     assert settings.paths.excitation_instruments == ("LET", "MARI", "MAPS", "MERLIN", "WISH")
     assert settings.paths.ceph_instruments == ()
@@ -176,14 +176,17 @@ def test_settings_cannot_be_changed_once_read():
         ("[retry]\njitter = 2", "retry.jitter: 2 must be at most 1"),
         ("[retry]\njitter = nan", "retry.jitter: nan must be a finite number"),
         ('[lock]\nbeat = "0 s"', 'lock.beat: "0 s" must be more than 0'),
-        ('[isolation]\nrequire = "contained"', 'isolation.require: "contained" must be "none"'),
+        (
+            '[isolation]\nrequire = "contain"',
+            'isolation.require: "contain" must be "none" or "contained" or "hostile"; did',
+        ),
         ('[instrument.GEM]\nenabled = "yes"', 'instrument.GEM.enabled: "yes" must be true or false'),
         ("[instrument.GEM]\n[instrument.gem]", "instrument: names GEM twice"),
         ("[interpreter]\nargv = []", "interpreter.argv: "),
         ('[interpreter]\nargv = "python3"', 'interpreter.argv: "python3" must be a list'),
         ('[interpreter]\nenv = { AUTOREDUCE_BOX = "x" }', "interpreter.env: AUTOREDUCE_BOX is set by the box itself"),
         ('[interpreter]\nenv = { "A B" = "x" }', "interpreter.env: 'A B' is no name"),
-        ("[paths]\ndata_roots = []", "paths.data_roots: must not be empty"),
+        ("[paths]\ndata_roots = []", "paths.data_roots: [] must not be empty"),
         ('[paths]\narchive_directory = "/isis/%s/%s"', "paths.archive_directory: "),
         ('[paths]\nroot_map = [{ from = "/isis" }]', "paths.root_map.0.to: is missing; this table needs from and to"),
         ('[[paths.root_map]]\nsource = "/a"\nfrom = "/a"\nto = "/b"', "paths.root_map.0.source: unknown key"),
@@ -427,6 +430,35 @@ def test_check_config_finds_no_fault_in_a_good_file(tmp_path, capsys):
 
     assert checked(path) == 0
     assert capsys.readouterr().out == f"{path}: no problem found\n"
+
+
+def test_check_config_tries_every_interpreter_that_is_named(tmp_path, capsys):
+    path = tmp_path / "x.toml"
+    path.write_text(
+        f"""
+        [interpreter]
+        argv = ["{sys.executable}"]
+        conda_argv = ["/nowhere/wrap", "{{env}}"]
+        software."Mantid 6.2.0".argv = ["/nowhere/python"]
+        conda.sans.argv = ["/nowhere/sans"]
+        instrument.GEM.env = {{ A = "1" }}
+        """
+    )
+
+    assert checked(path) == 78
+    assert [line.removeprefix(f"{path}: ").split(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "interpreter.conda_argv",
+        'interpreter.software."Mantid 6.2.0".argv',
+        "interpreter.conda.sans.argv",
+    ]
+
+
+def test_check_config_tells_a_floor_that_this_host_does_not_prove(tmp_path, capsys):
+    path = tmp_path / "x.toml"
+    path.write_text('[isolation]\nrequire = "contained"\n')
+
+    assert checked(path, no_files=True) == 78
+    assert 'isolation.require: this host proves level "none" only' in capsys.readouterr().err
 
 
 def test_check_config_prints_every_problem_on_a_line(tmp_path, capsys):

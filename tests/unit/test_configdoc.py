@@ -12,8 +12,9 @@ import pytest
 from supervisor import configdoc
 from supervisor.config import parse
 from supervisor.configdoc import PAGE, SAMPLE, page, sample, write
-from supervisor.configwords import fields_of, section_in, toml
+from supervisor.configwords import fields_of, is_section, section_in
 from supervisor.settings import Settings
+from supervisor.tomltext import toml
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -55,6 +56,10 @@ def test_every_key_is_explained_in_both():
         section = section_in(section_field.annotation)
         assert section.__doc__
         for key, field in fields_of(section).items():
+            if is_section(field.annotation):
+                assert f"[{name}.{key}]" in sample()
+                assert f"[{name}.{key}]" in page()
+                continue
             assert field.description, f"{name}.{key} has no description"
             assert len(field.description) > 10
             assert f"{name}.{key}" in page() or f"{name}.NAME.{key}" in page()

@@ -22,6 +22,7 @@ from supervisor.ending import Ending
 from supervisor.flock import acquire
 from supervisor.layout import Layout
 from supervisor.loop import Loop
+from supervisor.offers import Offers
 from supervisor.order import Head
 from supervisor.plans import HostFacts
 from supervisor.records import Identity, Target
@@ -96,7 +97,7 @@ class Desk:
     """A loop with a link and a poller that only take notes."""
 
     def __init__(self, slots=2, **sections):
-        self.loop = Loop(settings(**sections), slots, on_state=lambda _: None)
+        self.loop = Loop(settings(**sections), slots, {}, on_state=lambda _: None)
         self.link = self.loop._link = Link()
         self.orders = self.loop._poller = Orders()
 
@@ -171,7 +172,7 @@ def test_a_message_is_taken_only_when_its_record_is_in_the_store(tmp_path, monke
     journal.open_store(layout, create=True)
     told = []
     facts = HostFacts(host="here", hostname="here", boot="boot", code_version="0")
-    poller = Poller(settings(), layout, facts, None, told.append)
+    poller = Poller(settings(), layout, facts, None, Offers(), told.append)
     take = polled.Take(key=TOKEN, body=json.dumps(message()).encode(), headers={"job-id": "one"})
     real = journal.journal
 

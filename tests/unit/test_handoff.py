@@ -39,7 +39,9 @@ GOOD = {
     "skip_reason": "",
     "message": "",
     "exit_code": None,
+    "environment": {"python": "3.8.18", "implementation": "CPython", "executable": "/usr/bin/python3", "packages": {}},
 }
+ENVIRONMENT = GOOD["environment"]
 
 
 @pytest.fixture
@@ -131,18 +133,32 @@ def test_an_order_that_cannot_be_put_in_place_leaves_no_temporary_file(folder, t
 
 
 def test_a_valid_claim_is_read(tmp_path):
-    assert answer(tmp_path, GOOD) == HandoffOut(ended="returned")
-    assert answer(tmp_path, GOOD | {"extra_dirs": ["/x/é"], "message": "a\n\0b"}) == HandoffOut(
-        ended="returned", extra_dirs=("/x/é",), message="a\n\0b"
-    )
-    assert answer(tmp_path, GOOD | {"ended": "skipped", "skip_reason": "empty"}) == HandoffOut(
-        ended="skipped", skip_reason="empty"
-    )
-    assert answer(tmp_path, GOOD | {"ended": "exit", "exception_type": "SystemExit", "exit_code": 255}) == HandoffOut(
-        ended="exit", exception_type="SystemExit", exit_code=255
-    )
+    def read_with(**changes):
+        return answer(tmp_path, GOOD | changes)
+
+    def claim(**parts):
+        return HandoffOut(environment=ENVIRONMENT, **parts)
+
     error = {"exception_type": "ValueError", "exception_text": "no counts", "line": 12, "traceback": "Traceback"}
-    assert answer(tmp_path, GOOD | {"ended": "exception"} | error) == HandoffOut(ended="exception", **error)
+    left = {"exception_type": "SystemExit", "exit_code": 255}
+    folders = claim(ended="returned", extra_dirs=("/x/é",), message="a\n\0b")
+    assert read_with() == claim(ended="returned")
+    assert read_with(extra_dirs=["/x/é"], message="a\n\0b") == folders
+    assert read_with(ended="skipped", skip_reason="empty") == claim(ended="skipped", skip_reason="empty")
+    assert read_with(ended="exit", **left) == claim(ended="exit", **left)
+    assert read_with(ended="exception", **error) == claim(ended="exception", **error)
+
+
+def test_the_environment_of_a_claim_is_taken_as_it_stands(tmp_path):
+    full = {
+        "python": "3.13.0rc2+",
+        "implementation": "PyPy",
+        "executable": "/opt/é " + "x" * 4000,
+        "packages": {f"package{n:03}" + "x" * 90: "1." + "0" * 98 for n in range(200)},
+    }
+
+    assert answer(tmp_path, GOOD | {"environment": full}).environment == full
+    assert answer(tmp_path, GOOD | {"environment": full | {"executable": ""}}).environment["executable"] == ""
 
 
 CONTENTS = {
@@ -221,6 +237,27 @@ WRONG = [
     ({"extra_dirs": [""]}, "has something else than absolute paths"),
     ({"extra_dirs": ["/x\0"]}, "has something else than absolute paths"),
     ({"extra_dirs": ["/" + "é" * 2100]}, "has an unusable path under extra_dirs"),
+    ({"environment": None}, "has no record of python, implementation, executable and packages under environment"),
+    ({"environment": {}}, "has no record of python, implementation"),
+    ({"environment": ENVIRONMENT | {"more": ""}}, "has no record of python, implementation"),
+    ({"environment": ENVIRONMENT | {"python": ""}}, "has no text of at most 100 characters under environment.python"),
+    ({"environment": ENVIRONMENT | {"python": 3.11}}, "has no text of at most 100 characters under environment.python"),
+    ({"environment": ENVIRONMENT | {"python": "3" * 101}}, "has no text of at most 100 characters under environment.p"),
+    ({"environment": ENVIRONMENT | {"implementation": "C\n"}}, "has no text of at most 100 characters under environ"),
+    ({"environment": ENVIRONMENT | {"executable": None}}, "has no usable path under environment.executable"),
+    ({"environment": ENVIRONMENT | {"executable": "/\ud800"}}, "has no usable path under environment.executable"),
+    ({"environment": ENVIRONMENT | {"executable": "é" * 2100}}, "has no usable path under environment.executable"),
+    ({"environment": ENVIRONMENT | {"packages": []}}, "has no record of at most 200 under environment.packages"),
+    (
+        {"environment": ENVIRONMENT | {"packages": {f"p{n}": "1" for n in range(201)}}},
+        "has no record of at most 200 under environment.packages",
+    ),
+    ({"environment": ENVIRONMENT | {"packages": {"": "1"}}}, "has something else than names and versions"),
+    ({"environment": ENVIRONMENT | {"packages": {"é": "1"}}}, "has something else than names and versions"),
+    ({"environment": ENVIRONMENT | {"packages": {"numpy": ""}}}, "has something else than names and versions"),
+    ({"environment": ENVIRONMENT | {"packages": {"numpy": [1, 26]}}}, "has something else than names and versions"),
+    ({"environment": ENVIRONMENT | {"packages": {"numpy": "1\x1b[2J"}}}, "has something else than names and versions"),
+    ({"environment": ENVIRONMENT | {"packages": {"numpy": "1" * 101}}}, "has something else than names and versions"),
 ]
 
 
@@ -364,6 +401,7 @@ def test_no_value_under_a_key_makes_the_reader_raise(tmp_path, key, value):
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+SHORT = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=100)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -378,6 +416,14 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
         extra_dirs=st.lists(TEXT.map(lambda text: "/" + text.replace("\0", "")), max_size=5).map(tuple),
         skip_reason=TEXT,
         message=TEXT,
+        environment=st.fixed_dictionaries(
+            {
+                "python": SHORT,
+                "implementation": SHORT,
+                "executable": TEXT,
+                "packages": st.dictionaries(SHORT, SHORT, max_size=5),
+            }
+        ),
     )
 )
 def test_every_valid_claim_is_read_as_it_was_written(tmp_path, claim):

@@ -3,104 +3,20 @@
 from __future__ import annotations
 
 import ast
-import glob
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
 
 import pytest
+from harnessbench import HARNESS, Bench
+from pythons import pythons
 
 from sandbox import handoff, harness
-from sandbox.handoff import HandoffIn, HandoffOut, HandoffProblem
-
-HARNESS = harness.__file__
+from sandbox.handoff import HandoffOut, HandoffProblem
 
 
-def _interpreters() -> dict[str, str]:
-    """Return version -> path of every usable interpreter from 3.8 on; the running one is always among them."""
-    minors = range(8, 15)
-    candidates = [shutil.which(f"python3.{minor}") for minor in minors]
-    managed = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
-    for pattern in (f"{managed}/versions/*/bin", "/opt/python*/bin", "/usr/local/bin"):
-        candidates += [path for minor in minors for path in sorted(glob.glob(f"{pattern}/python3.{minor}"))]
-    found: dict[str, str] = {}
-    for path in filter(None, candidates):
-        # A version manager's shim answers with an error for versions that are not switched on.
-        script = "import sys; print('%d.%d' % sys.version_info[:2])"
-        probe = subprocess.run([path, "-c", script], capture_output=True, text=True, check=False, timeout=60)
-        if probe.returncode == 0:
-            found.setdefault(probe.stdout.strip(), path)
-    found["{}.{}".format(*sys.version_info)] = sys.executable
-    return dict(sorted(found.items(), key=lambda item: int(item[0].split(".")[1])))
-
-
-INTERPRETERS = _interpreters()
-
-
-@dataclass
-class Ended:
-    status: int
-    claim: HandoffOut | HandoffProblem
-    stdout: str
-    stderr: str
-
-    @property
-    def out(self) -> HandoffOut:
-        assert isinstance(self.claim, HandoffOut), (self.claim, self.stderr)
-        return self.claim
-
-    def said(self):
-        """Return the JSON that the script printed as its last line of output."""
-        return json.loads(self.stdout.strip().splitlines()[-1])
-
-
-class Bench:
-    """A handoff folder, a script folder and a working folder, and the harness in them."""
-
-    def __init__(self, root, python):
-        self.root, self.python = root, python
-        for name in ("handoff", "script", "work", "out"):
-            (root / name).mkdir()
-        self.script = root / "script" / "reduce.py"
-        self.order = HandoffIn(input_files=("/data/ENGINX00075513.nxs",), output_dir="/out", script=str(self.script))
-
-    def run(self, text: str | bytes, env=None, **order) -> Ended:
-        source = text if isinstance(text, bytes) else text.encode()
-        self.script.write_bytes(source)
-        order.setdefault("script_sha256", hashlib.sha256(source).hexdigest())
-        folder = os.open(self.root / "handoff", os.O_RDONLY)
-        try:
-            handoff.write(folder, replace(self.order, **order))
-            done = subprocess.run(
-                [self.python, HARNESS, str(self.root / "handoff")],
-                cwd=self.root / "work",
-                env={
-                    "PATH": os.defpath,
-                    "HOME": str(self.root),
-                    "LANG": "C.UTF-8",
-                    "PYTHONDONTWRITEBYTECODE": "1",
-                    **(env or {}),
-                },
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=100,
-            )
-            return Ended(
-                done.returncode,
-                handoff.read(folder),
-                done.stdout.decode(errors="replace"),
-                done.stderr.decode(errors="replace"),
-            )
-        finally:
-            os.close(folder)
-
-
-@pytest.fixture(params=INTERPRETERS.values(), ids=INTERPRETERS.keys())
+@pytest.fixture(params=pythons().values(), ids=pythons().keys())
 def bench(request, tmp_path):
     return Bench(tmp_path, request.param)
 
@@ -109,11 +25,6 @@ def bench(request, tmp_path):
 def here(tmp_path):
     """Return a bench with the running interpreter, for what does not depend on its version."""
     return Bench(tmp_path, sys.executable)
-
-
-def test_the_harness_is_python_3_8():
-    with open(HARNESS, encoding="utf-8") as stream:
-        ast.parse(stream.read(), feature_version=(3, 8))
 
 
 def test_the_harness_imports_nothing_but_the_standard_library():
@@ -129,7 +40,11 @@ def test_both_sides_share_the_names_and_the_version():
     assert harness.claim("returned").keys() == {"version", *HandoffOut.__dataclass_fields__}
     assert harness.DIRS_COUNT_CAP == handoff.DIRS_CAP
     assert harness.PATH_CAP == handoff.PATH_CAP
-    assert 6 * (harness.TRACEBACK_CAP + harness.DIRS_CAP + 4 * harness.TEXT_CAP) < handoff.SIZE_CAP
+    assert harness.PACKAGES_CAP == handoff.PACKAGES_CAP
+    assert harness.VERSION_CAP == handoff.VERSION_CAP
+    texts = 6 * (harness.TRACEBACK_CAP + harness.DIRS_CAP + 4 * harness.TEXT_CAP + harness.PATH_CAP)
+    packages = harness.PACKAGES_CAP * 2 * (2 * harness.VERSION_CAP + 4)  # ASCII that prints needs two bytes to say one
+    assert texts + packages + 4096 < handoff.SIZE_CAP
 
 
 # --- how main is called and what it returns

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supervisor.family import Family
 from supervisor.paths import BadPath, Layout, place, to_linux, to_windows, under
-from supervisor.pathtext import component, cycle_of, template_problem
+from supervisor.pathtext import (
+    SCRIPT_PLACEHOLDERS,
+    VERSION_PLACEHOLDERS,
+    component,
+    cycle_of,
+    fixed_part,
+    name_problem,
+    template_problem,
+)
 from supervisor.settings import PathSettings
 
 RULES = PathSettings().rules()
@@ -18,8 +27,27 @@ MAPPED = PathSettings.model_validate({"root_map": [{"from": "/isis", "to": "/mnt
 
 
 def placed(**facts):
-    usual = {"data": GEM, "instrument": "GEM", "rb": "1510188", "run": "75513", "version": 0, "rules": RULES}
-    return place(**(usual | facts))
+    usual = {
+        "data": GEM,
+        "instrument": "GEM",
+        "rb": "1510188",
+        "run": "75513",
+        "version": 0,
+        "rules": RULES,
+        "family": Family.ISIS2016,
+        "facility": "ISIS",
+    }
+    given = usual | facts
+    given["data"] = (given["data"],) if isinstance(given["data"], str) else given["data"]
+    return place(**given)
+
+
+EQSANS = "/SNS/EQSANS/IPTS-10674/0/30892/NeXus/EQSANS_30892_event.nxs"
+
+
+def placed_sns(**facts):
+    usual = {"data": EQSANS, "instrument": "EQSANS", "rb": "IPTS-10674", "run": "30892", "facility": "SNS"}
+    return placed(**({"family": Family.SNS} | usual | facts))
 
 
 @pytest.mark.parametrize(
@@ -103,9 +131,11 @@ def test_an_archive_mounted_elsewhere_keeps_its_name_in_messages():
 
     assert local == "/mnt/x/archive/NDXGEM/cycle_15_1/x.nxs"
     assert to_windows(local, MAPPED) == r"\\isis\inst$\NDXGEM\cycle_15_1\x.nxs"
-    assert MAPPED.local_result_roots() == ("/mnt/x/archive", "/instrument")
+    assert MAPPED.local_result_roots() == ("/mnt/x/archive", "/instrument", "/SNS", "/HFIR")
     placement = placed(rules=MAPPED)
-    assert placement.data == "/mnt/x/archive/NDXGEM/Instrument/data/cycle_15_1/GEM75513.nxs"
+    assert placement.data == ("/mnt/x/archive/NDXGEM/Instrument/data/cycle_15_1/GEM75513.nxs",)
+    assert placement.script == "/mnt/x/archive/NDXGEM/user/scripts/autoreduction/reduce.py"
+    assert placement.default_vars == "/mnt/x/archive/NDXGEM/user/scripts/autoreduction/reduce_vars.py"
     assert placement.target == "/mnt/x/archive/NDXGEM/Instrument/data/cycle_15_1/autoreduced/1510188/75513"
     assert placement.reported == r"\\isis\inst$\NDXGEM\Instrument\data\cycle_15_1\autoreduced\1510188\75513"
 
@@ -282,3 +312,205 @@ def test_a_template_that_cannot_be_filled_is_told_before_a_run_is(template, why)
 
 def test_a_component_is_returned_unchanged():
     assert component("rb_number", "RB-1_x y") == "RB-1_x y"
+
+
+# Later families
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts", "folder"),
+    [
+        ({}, {}, "/isis/NDXGEM/Instrument/data/cycle_15_1/autoreduced/1510188/75513/run-version-2"),
+        ({}, {"flat": True}, "/isis/NDXGEM/Instrument/data/cycle_15_1/autoreduced/1510188/75513"),
+        ({"ceph_instruments": ["GEM"]}, {}, "/instrument/GEM/RBNumber/RB1510188/autoreduced/75513/run-version-2"),
+        ({"excitation_instruments": ["GEM"]}, {}, "/instrument/GEM/RBNumber/RB1510188/autoreduced"),
+        ({"version_directory": ""}, {}, "/isis/NDXGEM/Instrument/data/cycle_15_1/autoreduced/1510188/75513"),
+        (
+            {"version_directory": "v{version}"},
+            {},
+            "/isis/NDXGEM/Instrument/data/cycle_15_1/autoreduced/1510188/75513/v2",
+        ),
+    ],
+)
+def test_a_run_of_2018_has_a_folder_for_each_version_unless_it_is_flat_or_shared(settings, facts, folder):
+    rules = PathSettings.model_validate(settings).rules()
+
+    placement = placed(family=Family.ISIS2018, version=2, rules=rules, **facts)
+
+    assert placement.target == folder
+    assert placement.log_folder == f"{folder}/reduction_log"
+    assert placed(family=Family.ISIS2016, version=2, rules=rules).target == folder.removesuffix(
+        "/run-version-2"
+    ).removesuffix("/v2")
+
+
+def test_a_template_may_name_facility_and_version():
+    rules = PathSettings.model_validate({"archive_directory": "/isis/{facility}/{rb}/{run}/{version}"}).rules()
+
+    assert placed(rules=rules, version=3, facility="isis").target == "/isis/ISIS/1510188/75513/3"
+    with pytest.raises(BadPath, match="separator") as caught:
+        placed(rules=rules, facility="../x")
+    assert caught.value.key == "facility"
+
+
+def test_a_facility_that_names_no_folder_is_not_judged():
+    assert placed(facility="../x").target == placed().target
+
+
+def test_all_files_of_a_batch_are_translated_and_the_first_names_the_cycle():
+    other = r"\\isis\inst$\NDXGEM\Instrument\data\cycle_16_2\GEM75514.nxs"
+
+    placement = placed(family=Family.ISIS2018, data=(GEM, other), run="batch-75513-75514")
+
+    assert placement.data == (GEM, "/isis/NDXGEM/Instrument/data/cycle_16_2/GEM75514.nxs")
+    assert placement.cycle == "15_1"
+    assert placement.target.endswith("/cycle_15_1/autoreduced/1510188/batch-75513-75514/run-version-0")
+    assert placement.log_names.script == "RB1510188Runbatch-75513-75514Script.out"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [((), "names no file"), ((GEM, "x.nxs"), "no absolute path"), ((GEM, "/etc/passwd"), "'/etc/passwd'")],
+)
+def test_every_file_of_a_batch_is_judged(data, why):
+    with pytest.raises(BadPath, match=why) as caught:
+        placed(family=Family.ISIS2018, data=data)
+
+    assert caught.value.key == "data"
+
+
+def test_a_run_of_sns_shares_the_folder_of_its_experiment_under_its_linux_name():
+    placement = placed_sns()
+
+    assert placement.data == (EQSANS,)
+    assert placement.target == "/SNS/EQSANS/IPTS-10674/shared/autoreduce"
+    assert placement.reported == "/SNS/EQSANS/IPTS-10674/shared/autoreduce/"
+    assert (placement.kind, placement.layout) == (Layout.SNS, "merge")
+    assert (placement.script, placement.default_vars) == ("/SNS/EQSANS/shared/autoreduce/reduce_EQSANS.py", "")
+
+
+def test_logs_of_sns_are_named_after_the_data_file():
+    placement = placed_sns()
+
+    assert (placement.log_names.script, placement.log_names.mantid) == (
+        "EQSANS_30892_event.nxs.log",
+        "EQSANS_30892_event.nxs.err",
+    )
+    attempt = placement.attempt_log_names(12)
+    assert (attempt.script, attempt.mantid) == ("EQSANS_30892_event.nxs.e12.log", "EQSANS_30892_event.nxs.e12.err")
+
+
+def test_a_site_may_mount_sns_elsewhere_and_still_report_its_name():
+    rules = PathSettings.model_validate({"root_map": [{"from": "/SNS", "to": "/mnt/sns"}]}).rules()
+
+    placement = placed_sns(rules=rules)
+
+    assert placement.target == "/mnt/sns/EQSANS/IPTS-10674/shared/autoreduce"
+    assert placement.script == "/mnt/sns/EQSANS/shared/autoreduce/reduce_EQSANS.py"
+    assert placement.reported == "/SNS/EQSANS/IPTS-10674/shared/autoreduce/"
+
+
+def test_an_instrument_of_sns_keeps_its_layout_whatever_the_lists_of_isis_say():
+    rules = PathSettings.model_validate({"excitation_instruments": ["EQSANS"]}).rules()
+
+    assert placed_sns(rules=rules).kind is Layout.SNS
+
+
+@pytest.mark.parametrize(
+    ("facts", "key", "why"),
+    [
+        ({"data": "EQSANS.nxs"}, "data_file", "no absolute path"),
+        ({"data": "/etc/x.nxs"}, "data_file", "none of the data roots"),
+        ({"data": "/SNS/" + "x" * 201}, "data_file", "more than 200 bytes"),
+        ({"rb": "a/b"}, "ipts", "separator"),
+        ({"facility": "a/b"}, "facility", "separator"),
+        ({"facility": "ELSEWHERE"}, "ipts", "none of the result roots"),
+    ],
+)
+def test_what_is_wrong_with_a_run_of_sns_is_told_by_the_key_of_its_message(facts, key, why):
+    with pytest.raises(BadPath, match=why) as caught:
+        placed_sns(**facts)
+
+    assert caught.value.key == key
+    assert str(caught.value).startswith(f"{key}: ")
+
+
+@given(
+    rb=st.text(max_size=30), run=st.text(max_size=30), instrument=st.text(max_size=20), facility=st.text(max_size=20)
+)
+def test_no_text_of_a_later_message_leads_out_of_its_folder(rb, run, instrument, facility):
+    for family in (Family.ISIS2018, Family.SNS):
+        data = EQSANS if family is Family.SNS else GEM
+        try:
+            placement = placed(data=data, family=family, rb=rb, run=run, instrument=instrument, facility=facility)
+        except BadPath:
+            continue
+        assert under(placement.target, RULES.result_roots)
+        assert ".." not in placement.target.split("/")
+        assert ".." not in placement.script.split("/")
+        assert all(len(name.encode()) <= 255 for name in (*placement.target.split("/"), *placement.script.split("/")))
+        assert len(placement.attempt_log_names(10**15).mantid.encode()) <= 255
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("/x/{rb}/reduce.py", "{instrument} {facility}, not {rb}"),
+        ("/x/%s", "write {instrument} and {facility}"),
+        ("x", "absolute"),
+    ],
+)
+def test_a_script_is_named_by_instrument_and_facility_only(template, why):
+    assert why in template_problem(template, SCRIPT_PLACEHOLDERS)
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("a/{version}", "one folder"),
+        (".v{version}", "one folder"),
+        ("{run}", "only {version}"),
+        ("v%s", "write {version}"),
+    ],
+)
+def test_a_version_is_one_folder(template, why):
+    assert why in name_problem(template, VERSION_PLACEHOLDERS)
+    assert name_problem("run-version-{version}", VERSION_PLACEHOLDERS) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "folder"), [("/a/b{rb}/c", "/a"), ("/a/{rb}", "/a"), ("/{facility}/x", "/"), ("/a/b", "/a")]
+)
+def test_what_a_template_fixes_is_told(template, folder):
+    assert fixed_part(template) == folder
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"sns_directory": "/data/{instrument}/{rb}"}, "sns_directory lies below none of result_roots"),
+        ({"sns_directory": "/data/{facility}/{instrument}/{rb}"}, "sns_directory lies below none of result_roots"),
+        ({"sns_directory": "/SNS/{rb}"}, "sns_directory must contain {instrument} and {rb}"),
+        ({"version_directory": "v"}, "version_directory must contain {version}"),
+        ({"script": "/x/{instrument}", "variables": "/x/{instrument}"}, "the same file"),
+    ],
+)
+def test_templates_that_cannot_stand_together_are_refused(settings, why):
+    with pytest.raises(ValueError, match=why.replace("{", "[{]")):
+        PathSettings.model_validate(settings)
+
+
+def test_a_site_without_sns_needs_no_root_for_it():
+    own = {"archive_directory": "/a/{rb}/{run}", "ceph_directory": "/a/{rb}/{run}", "excitation_directory": "/a/{rb}"}
+
+    assert PathSettings.model_validate(own | {"result_roots": ["/a"]}).result_roots == ("/a",)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"facility": "\uefff"}, {"data": "/other/\uefff"}, {"data": "/SNS/\uefff/" + "x" * 300}]
+)
+def test_a_sentence_about_a_path_is_one_printable_line(facts):
+    with pytest.raises(BadPath) as caught:
+        placed_sns(**facts)
+
+    assert str(caught.value).isprintable()

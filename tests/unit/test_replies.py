@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor import replies
-from supervisor.replies import SKIPPED, Context, Reply, Report, extension_of, permission_error
+from supervisor.replies import SKIPPED, Context, Reply, Report, extension_of
+from supervisor.replybody import permission_error
 from supervisor.replysize import cut
 
 ECHO = {

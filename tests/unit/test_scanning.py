@@ -20,7 +20,7 @@ class Site:
         self.left = False
         self.scanner = Scanner(
             self.layout,
-            enabled=lambda instrument: instrument not in self.disabled,
+            serves=lambda instrument, software: instrument not in self.disabled,
             max_attempts=3,
             may_publish=lambda epoch: self.publishes,
             has_left_take=lambda cells: self.left,

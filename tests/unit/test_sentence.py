@@ -20,6 +20,9 @@ from sandbox.limits import GiB, Limits, MiB
 from sandbox.outcome import Measure, Usage
 from sandbox.sentence import QUOTE_CAP, plain, sentence
 from sandbox.verdict import ExitFacts, KillReason, SetupFailure, Verdict, judge
+from supervisor import sentences
+from supervisor.profiles import BadScriptLine, NoProfile, Profile, Profiles, conda_env
+from supervisor.staging import trouble
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "sentences.txt"
 
@@ -36,6 +39,17 @@ ALL_KEYS = {
     "subject": "ENGINX",
     "top_process": "python3.10",
 }
+
+
+PYTHON = Profile(name="interpreter", argv=("python3",))
+TWO = b'CONDA_ENV = "a"\n\n\n\n\n\nCONDA_ENV = "b"\n'
+
+
+def offer(ask, *words) -> str:
+    """What an interpreter that cannot be had is told with."""
+    with pytest.raises((NoProfile, BadScriptLine)) as lacking:
+        ask(*words)
+    return str(lacking.value)
 
 
 def exited(code: int) -> int:
@@ -106,12 +120,35 @@ CASES = {
     "no verdict, lost lock": (landed(KillReason.lost_lock), {}),
     "no verdict, shutdown": (landed(KillReason.shutdown), {}),
     "lost_lock": (landed(KillReason.lost_lock), {"verdict": Verdict.lost_lock}),
-    "unavailable": (ExitFacts(), {"verdict": Verdict.unavailable, "detail": "no data file after 5 attempts"}),
-    "unavailable, no cause": (ExitFacts(), {"verdict": Verdict.unavailable}),
-    "gave_up": (ExitFacts(), {"verdict": Verdict.gave_up, "detail": "3 runs ended without a reason of ours"}),
-    "gave_up, no cause": (ExitFacts(), {"verdict": Verdict.gave_up}),
-    "refused": (ExitFacts(), {"verdict": Verdict.refused, "detail": "the level contained cannot be proven: no user namespaces"}),
-    "refused, no cause": (ExitFacts(), {"verdict": Verdict.refused}),
+}  # fmt: skip
+
+
+#: Ends outside a box: the sentence as the supervisor or a shepherd makes it.
+OUTSIDE = {
+    "cancelled, waiting": sentences.CANCELLED,
+    "gave_up": sentences.gave_up(3),
+    "gave_up, at once": sentences.gave_up(1),
+    "output_rejected, changed": sentences.rejected("output 'a.nxs' changed while it was copied"),
+    "output_rejected, foreign": sentences.foreign('"/isis/autoreduced/1/2" holds the result of RB 9, not of RB 1'),
+    "refused, conda": sentences.refused(offer(Profiles(common=PYTHON).for_conda, "sans")),
+    "refused, software": sentences.refused(
+        offer(Profiles(common=PYTHON, software={"Mantid 6": PYTHON}).choose, "GEM", "Mantid 5")
+    ),
+    "refused, paths": sentences.refused("/data/x.nxs lies below none of the data roots (/isis); see paths.data_roots"),
+    "script_error, environments": sentences.script_line(7, "reduce_HYS.py", offer(conda_env, TWO)),
+    "skipped, switched off": sentences.switched_off("HYS", "/SNS/HYS/shared/autoreduce/reduce_HYS.py"),
+    "unavailable, data": sentences.unavailable(
+        str(trouble("data file", "/isis/x.nxs", FileNotFoundError(errno.ENOENT, "No such file or directory"))),
+        by="supervisor", tries=5, again=60.0,
+    ),
+    "unavailable, at once": sentences.unavailable(
+        str(trouble("archive", "/isis", PermissionError(errno.EACCES, "Permission denied"))),
+        by="supervisor", tries=1, again=60.0,
+    ),
+    "unavailable, producer": sentences.unavailable(
+        str(trouble("scratch", "/var/tmp", OSError(errno.ENOSPC, "No space left on device"))),
+        by="producer", tries=1, again=21600.0,
+    ),
 }  # fmt: skip
 
 
@@ -129,19 +166,20 @@ def said(case: str) -> str:
 def test_every_sentence_is_the_golden_one():
     written = dict(line.split(" | ", 1) for line in GOLDEN.read_text(encoding="utf-8").splitlines())
 
-    assert {case: said(case) for case in CASES} == written
+    assert {case: said(case) for case in CASES} | OUTSIDE == written
 
 
 def test_every_verdict_has_a_case_whose_name_begins_with_it():
     verdicts = {case: verdict_of(case) for case in CASES}
+    outside = {Verdict(case.partition(",")[0]) for case in OUTSIDE}
 
-    assert {None, *Verdict} == set(verdicts.values())
+    assert {None, *Verdict} == {*verdicts.values(), *outside}
     assert all(case.startswith(str(verdict) if verdict else "no verdict") for case, verdict in verdicts.items())
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, *OUTSIDE])
 def test_a_sentence_is_one_printable_line_of_bounded_length_without_a_full_stop(case):
-    text = said(case)
+    text = OUTSIDE[case] if case in OUTSIDE else said(case)
 
     assert text.isprintable()
     assert text == text.strip()
@@ -149,7 +187,16 @@ def test_a_sentence_is_one_printable_line_of_bounded_length_without_a_full_stop(
     assert len(text) < 2 * QUOTE_CAP
 
 
-@pytest.mark.parametrize("verdict", [None, *Verdict])
+NOT_OF_A_BOX = {Verdict.unavailable, Verdict.gave_up, Verdict.refused}
+
+
+@pytest.mark.parametrize("verdict", sorted(NOT_OF_A_BOX))
+def test_a_box_does_not_end_in_what_is_decided_outside(verdict):
+    with pytest.raises(ValueError, match="not a way in which a box ends"):
+        sentence(verdict, facts=ExitFacts(), limits=Limits(), usage=Usage())
+
+
+@pytest.mark.parametrize("verdict", [None, *sorted(set(Verdict) - NOT_OF_A_BOX)])
 def test_every_verdict_can_be_said_whatever_is_known(verdict):
     bare = sentence(verdict, facts=ExitFacts(), limits=Limits(memory=None, wall=None, output=None), usage=Usage())
 
@@ -180,4 +227,6 @@ def test_no_part_of_an_exception_breaks_the_line():
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(f"{case} | {said(case)}\n" for case in CASES)
+    sys.stdout.writelines(
+        f"{case} | {text}\n" for case, text in ({case: said(case) for case in CASES} | OUTSIDE).items()
+    )

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import pytest
 from storemaking import make_store
 
-from sandbox.copyout import inspect
+from sandbox.copyout import OutputRejected, inspect
 from sandbox.limits import Limits
 from supervisor import archive, durable, records
+from supervisor.provenance import Papers
 from supervisor.runplan import RunPlan
 from supervisor.staging import ForeignTarget, SiteTrouble, Staging, remove_staging, sweep
 
@@ -187,3 +189,53 @@ def test_copying_tells_how_far_it_is(site):
     moved = []
     site.fill(staging, moved.append)
     assert moved
+
+
+def papers(outputs):
+    return {"reduction.json": ",".join(output.path for output in outputs).encode(), "reduce.py": b"script"}
+
+
+PAPERS = Papers(("reduction.json", "reduce.py"), papers)
+
+
+def fill_with_papers(site, staging):
+    fd = durable.open_folder(str(site.out))
+    try:
+        return staging.fill(inspect(fd, Limits()), fd, LOGS, lambda count: None, PAPERS)
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize(("layout", "stem"), [("replace", ""), ("merge", "RB1Run9")])
+def test_the_record_stands_beside_the_logs_and_has_their_stem_where_runs_share_the_folder(site, layout, stem):
+    staging = site.staging(layout=layout)
+    staging._plan = replace(staging._plan, log_names=["RB1Run9Script.out", "RB1Run9Mantid.log"])
+    staging.open_archive()
+    (site.out / "reduction_log").mkdir()
+    (site.out / "reduction_log" / f"{stem}reduce.py").write_text("forged", encoding="ascii")
+    outputs = fill_with_papers(site, staging)
+    assert [output.path for output in outputs] == ["a.nxs", "sub/b.png"]
+    (target,) = staging.targets
+    logs = os.path.join(staging.folder(target), "reduction_log")
+    assert sorted(os.listdir(logs)) == sorted([*LOGS, f"{stem}reduction.json", f"{stem}reduce.py"])
+    with open(os.path.join(logs, f"{stem}reduction.json"), "rb") as file:
+        assert file.read() == b"a.nxs,sub/b.png"
+    with open(os.path.join(logs, f"{stem}reduce.py"), "rb") as file:
+        assert file.read() == b"script"
+    assert sorted(target.files) == sorted(f"reduction_log/{name}" for name in os.listdir(logs))
+
+
+def test_the_record_of_a_run_that_did_not_complete_never_bears_the_name_of_a_good_one(site):
+    staging = site.staging(n=7)
+    staging.open_archive()
+    staging.keep_logs_only(LOGS, papers(()))
+    (target,) = staging.targets
+    assert set(target.files) == {f"reduction_log/{name}" for name in (*LOGS, "e7-reduction.json", "e7-reduce.py")}
+
+
+def test_an_output_that_is_a_file_where_the_logs_belong_is_rejected(site):
+    staging = site.staging()
+    staging.open_archive()
+    (site.out / "reduction_log").write_text("mine", encoding="ascii")
+    with pytest.raises(OutputRejected, match="that name is the folder of the logs"):
+        site.fill(staging)

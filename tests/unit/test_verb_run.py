@@ -80,10 +80,10 @@ def test_a_script_that_is_not_there_ends_in_2(tmp_path, capsys):
 
 def test_limits_of_the_command_line_stand_above_those_of_the_site():
     base = Limits(memory=GiB, wall=60.0)
-    limits = run._limits(["memory=512 MiB", " cpu = none"], base)
+    limits = run.limits_from(["memory=512 MiB", " cpu = none"], base)
     assert (limits.memory, limits.wall, limits.cpu) == (512 * MiB, 60.0, None)
     with pytest.raises(LimitError, match="memory"):
-        run._limits(["memory=much"], base)
+        run.limits_from(["memory=much"], base)
 
 
 def test_without_python_the_configurations_interpreter_is_taken_and_else_that_of_this_command(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import time
 
 import pytest
@@ -13,7 +14,7 @@ from sandbox.limits import Limits
 from sandbox.outcome import Guards, Measure, OutputFile, Usage, decode_status
 from sandbox.outcome import Outcome as BoxOutcome
 from sandbox.verdict import Verdict
-from supervisor import cli, durable, intake, journal, records, story
+from supervisor import advice, cli, config, dossier, durable, intake, journal, records, story
 from supervisor.cells import link_final
 from supervisor.records import Epoch, Final, Outcome, Promoted, RunRecord, Target
 
@@ -84,9 +85,127 @@ def leave_exit(site, job, n, tails, **changes):
     durable.replace(site.place(job).exit(n), records.pack(record), "exit")
 
 
-def test_every_verdict_has_a_line_of_advice_of_its_own():
-    assert set(story.ADVICE) == {str(verdict) for verdict in Verdict}
-    assert all(0 < len(line) < 120 and "\n" not in line for line in story.ADVICE.values())
+def advised(verdict, **changes):
+    known = {"job": "the-job", "instrument": "ENGINX", "rb": "1510111", "limits": Limits(cpu=600.0).to_json()}
+    return advice.of(verdict, **(known | changes))
+
+
+def test_every_verdict_has_a_line_of_advice_for_each_of_the_two_who_can_do_something():
+    for verdict in Verdict:
+        words = advised(verdict)
+        for text in (words.scientist, words.operator):
+            assert 0 < len(text) < 200
+            assert "\n" not in text
+            assert "{" not in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sentence", "line"),
+    [
+        ("memory_limit", "", 'memory = "16 GiB"'),
+        ("memory_limit_helper", "", 'memory = "16 GiB"'),
+        ("wall_limit", "", 'wall = "8 h"'),
+        ("cpu_limit", "", 'cpu = "20 min"'),
+        ("log_limit", "", 'log = "20 MiB"'),
+        ("output_limit", "output limit 20 GiB reached; raise limits.output for ENGINX", 'output = "40 GiB"'),
+        ("output_limit", "limit of 100000 files reached; raise limits.files for ENGINX", "files = 200000"),
+        ("output_limit", "file size limit reached; raise limits.file_size for ENGINX", "a larger file_size"),
+    ],
+)
+def test_the_advice_about_a_limit_is_a_line_that_the_configuration_takes(verdict, sentence, line):
+    words = advised(verdict, sentence=sentence, rb='1"5')
+    assert f'[limits.instrument.ENGINX] or [limits.rb."1\\"5"] write {line}' in words.operator
+    if " = " in line:
+        text = f'[broker]\nurl = "none"\n[limits.instrument.ENGINX]\n{line}\n[limits.rb."1\\"5"]\n{line}\n'
+        limits = config.parse(text, "site.toml").limits_for("ENGINX", "0")
+        key = line.partition(" ")[0]
+        assert getattr(limits, key) == 2 * getattr(Limits(cpu=600.0), key)
+
+
+def test_a_verdict_of_a_newer_version_has_advice_as_well():
+    assert "logs" in advised("eaten_by_mice").scientist
+
+
+@pytest.mark.parametrize("limit", [None, True, "8 GiB", -1, 0, 1e300, float("nan")])
+def test_advice_never_fails_over_a_limit_that_is_none(limit):
+    assert "a larger memory" in advised("memory_limit", limits={"memory": limit}).operator
+
+
+# --- the golden text: `PYTHONPATH=.:tests/support python tests/unit/test_verb_why.py > tests/unit/golden/why.txt`
+
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "why.txt"
+#: 2026-01-01 12:00 UTC.
+NOON = 1_767_268_800.0
+#: Verdicts of runs that never began, and so were never measured.
+UNMEASURED = {"unavailable", "gave_up", "refused", "setup_failed"}
+LOG = "reduction_log/RB1510111Run75513"
+
+
+def golden_sentence(verdict):
+    """The sentences themselves are held in `sentences.txt`; one of them decides which limit the advice is about."""
+    files = "limit of 100000 files reached at 100212 files after 212 s; raise limits.files for ENGINX"
+    return files if verdict == "output_limit" else "the sentence"
+
+
+def finished(verdict):
+    """The dossier of a run that ended with this verdict."""
+    request = records.Request(
+        job="4f6c0f6e", body="{}", digest="d", headers={}, family="isis2016", instrument="ENGINX", facility="ISIS",
+        rb="1510111", run="75513", run_raw=75513, version=0, data=["/d"], priority=4, time_ms=1, sequence=0,
+        journaled=NOON, host="host-1",
+    )  # fmt: skip
+    box = BoxOutcome(
+        verdict=Verdict(verdict), sentence=golden_sentence(verdict), exit=decode_status(0),
+        usage=Usage(
+            wall=Measure(value=212.0, source="clock", exact=True), cpu=Measure(value=401.0, source="rusage", exact=True),
+            peak_memory=Measure(value=int(7.9 * 2**30), source="sampler", exact=False),
+            processes=Measure(value=3, source="sampler", exact=False),
+        ),
+        limits=Limits(), guards=Guards(),
+        outputs=(OutputFile(path="a.nxs", size=1 << 30),) if verdict == "completed" else (),
+        traceback='File "reduce.py", line 12, in main\nValueError: no counts in bank 2\n' if verdict == "script_error" else "",
+    )  # fmt: skip
+    good, attempt_stem = verdict == "completed", f"{LOG}v0e2"
+    names = [f"{LOG if good else attempt_stem}{name}" for name in ("Script.out", "Mantid.log")]
+    names.append("reduction_log/reduction.json" if good else f"{attempt_stem}reduction.json")
+    measured = verdict not in UNMEASURED
+    target = dossier.Place(
+        path="/archive/RB1510111/75513", kept="/archive/.failed", mode="replace" if good else "logs", files=names
+    )
+    run = RunRecord(host="host-1", shepherd=SOMEBODY, builder=SOMEBODY, token="t", scratch="s", version="1", time=NOON)
+    first = dossier.Attempt(
+        n=1, epoch=Epoch(host="host-1", boot="b", job="4f6c0f6e", time=NOON), run=run,
+        outcome=Outcome(kind="retry", why='data file cannot be used: "/d": no such file or directory', not_before=NOON + 60),
+    )  # fmt: skip
+    last = dossier.Attempt(
+        n=2, epoch=Epoch(host="host-2", boot="b", job="4f6c0f6e", time=NOON + 90), run=run,
+        outcome=Outcome(kind="committed", verdict=verdict, sentence=golden_sentence(verdict)),
+        exit=box.to_json() if measured else {},
+        tails={"stdout": "reading bank 1\nreading bank 2\n"} if measured else {},
+    )  # fmt: skip
+    return dossier.Dossier(
+        request=request, state="ended", attempts=(first, last), decided=last, places=(target,) if measured else (),
+        promoted=Promoted(kind="done"), redelivered=verdict == "completed", started=measured, started_sent=measured,
+        published=True,
+    )  # fmt: skip
+
+
+def golden_text():
+    """What `why` tells of a run of each verdict, at noon in Greenwich."""
+    rows = []
+    for verdict in Verdict:
+        rows += [f"== {verdict}", *story.text(finished(str(verdict)), NOON + 600), ""]
+    return "\n".join(rows)
+
+
+def test_what_why_tells_of_each_verdict_is_the_golden_text(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    try:
+        assert golden_text() == GOLDEN.read_text(encoding="utf-8")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_the_sentence_comes_first_and_the_evidence_after(site, why):
@@ -140,6 +259,38 @@ def test_a_waiting_job_says_what_it_waits_for_and_a_running_one_that_it_runs(sit
     text = why(job)
     assert "running, and asked to end" in text
     assert "by operator (uid 7)" in text
+
+
+def test_a_retry_is_told_with_its_reason_and_when_it_runs_next(site, why):
+    job = site.submit(site.message())
+    at = time.time() + 3600
+    attempt(site, job, 1, Outcome(kind="retry", why="archive cannot be used: read-only", not_before=at))
+    durable.replace(site.place(job).not_before, records.pack({"time": at}), "not-before")
+    text = why(job)
+    assert "waiting; the last attempt: retry: archive cannot be used: read-only" in text
+    assert "advice:    it is tried again by itself" in text
+    next_try = next(row for row in text.splitlines() if row.startswith("next try:"))
+    assert next_try.startswith("next try:  attempt 2, not before ")
+    assert next_try.endswith(", because: archive cannot be used: read-only")
+    assert why(job, "--json")["not_before"] == at
+
+
+def test_logs_and_record_of_a_result_are_told_by_the_names_people_look_for(site, why):
+    job = site.submit(site.message())
+    stem = "reduction_log/RB1510111Run75513"
+    files = [f"{stem}Script.out", f"{stem}Mantid.log", "reduction_log/reduction.json", "reduction_log/reduce.py"]
+    decided(site, job, 1, "completed", targets=[Target(path="/archive/9", staging="/x", mode="replace", files=files)])
+    rows = why(job).splitlines()
+    assert f"logs:      /archive/9/{stem}Script.out" in rows
+    assert f"logs:      /archive/9/{stem}Mantid.log" in rows
+    assert "record:    /archive/9/reduction_log/reduction.json" in rows
+    assert not [row for row in rows if row.endswith("reduce.py")]
+
+
+def test_a_message_that_came_twice_is_told_as_such(site, why):
+    job = site.submit(site.message())
+    durable.touch(site.place(job).redelivered, "redelivered")
+    assert "delivery:  its message came more than once" in why(job)
 
 
 def test_a_result_on_its_way_and_its_replies_are_told(site, why):
@@ -266,3 +417,9 @@ def test_a_store_that_is_not_there_is_one_sentence(site, why):
     assert "is not a store" in text
     assert not os.path.exists(site.store)
     assert INSTRUMENT not in text
+
+
+if __name__ == "__main__":
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    print(golden_text(), end="")

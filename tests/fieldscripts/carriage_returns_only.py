@@ -1,0 +1,1 @@
+import osdef main(input_file, output_dir):    print(os.path.basename(input_file))    raise ValueError('old macintosh')  # ends here

@@ -1,0 +1,2 @@
+async def main(input_file, output_dir):
+    print("never said")

@@ -1,0 +1,2 @@
+def main(input_file, output_dir):
+    return 42

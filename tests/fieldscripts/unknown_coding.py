@@ -1,0 +1,3 @@
+# coding: klingon
+def main(input_file, output_dir):
+    return ''
