@@ -136,8 +136,11 @@ def place(
     if sns and len(posixpath.basename(sources[0]).encode()) > _LOG_STEM_BYTES:
         raise BadPath(data_key, f"has a file name of more than {_LOG_STEM_BYTES} bytes, after which logs are named")
     kind, template = _layout(instrument, family, rules)
-    if family is Family.ISIS2018 and kind in {Layout.ARCHIVE, Layout.CEPH} and rules.version_directory and not flat:
+    versioned = family is Family.ISIS2018 and kind in {Layout.ARCHIVE, Layout.CEPH} and bool(rules.version_directory)
+    if versioned and not flat:
         template = posixpath.join(template, rules.version_directory)
+    # A flat result may stand beside folders of versions, which a replacement would take away.
+    merged = kind in {Layout.EXCITATION, Layout.SNS} or (versioned and flat)
     script, variables = (rules.sns_script, "") if sns else (rules.script, rules.variables)
     cycle = cycle_of(data[0])
     if cycle is None and "{cycle}" in template:
@@ -161,7 +164,7 @@ def place(
         family=family,
         data=sources,
         target=target,
-        layout="merge" if kind in {Layout.EXCITATION, Layout.SNS} else "replace",
+        layout="merge" if merged else "replace",
         kind=kind,
         cycle=cycle,
         reported=plain(named) + slash if sns else to_windows(target + slash, rules),

@@ -18,6 +18,8 @@ MAX_DEPTH = 50
 
 #: Longest integer, in digits: the interpreter refuses 4300, and no real number has a tenth of that.
 _MAX_DIGITS = 400
+#: How JSON writes a half character; decoded UTF-8 holds none by itself.
+_HALF_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -62,7 +64,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     if _depth(value) > MAX_DEPTH:
         flat = {key: content for key, content in value.items() if not isinstance(content, dict | list)}
         raise NotStrict(f"the message is nested deeper than {MAX_DEPTH} levels", flat)
-    if not notes.fault and _half_characters(value):
+    if not notes.fault and _HALF_ESCAPE.search(text) and _half_characters(value):
         notes.fault = "the message contains half a character (a lone surrogate), which is no text"
     if notes.fault:
         raise NotStrict(notes.fault, value)

@@ -182,10 +182,9 @@ class FleetSite:
         return {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), VARIABLE: str(self.points)}
 
     def serve(self) -> None:
-        """Start the supervisor, and go on when it takes messages."""
+        """Start the supervisor, and go on when it takes messages; it has a nursery by then, which may be killed."""
         self.start()
-        said = self.base / "run" / "supervisor.json"
-        self.until(lambda: self.nursery() and said.exists(), "the supervisor to serve")
+        self.until((self.base / "run" / "supervisor.json").exists, "the supervisor to serve")
 
     def tend(self) -> None:
         """Do what a service manager does: start a supervisor that was killed again; nothing else may end it."""

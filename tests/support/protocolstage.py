@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -256,6 +257,12 @@ class Stage:
         patch.setattr(proctree, "alive", lambda who: self._lives(who.pid))
         patch.setattr(
             promoting, "time", SimpleNamespace(sleep=_pause, time=lambda: self.wall, monotonic=lambda: self.clock)
+        )
+        # A retry counts from the wall clock that the supervisors see, or its job would never be due.
+        patch.setattr(
+            storehand_module,
+            "time",
+            SimpleNamespace(sleep=time.sleep, time=lambda: self.wall, monotonic=time.monotonic),
         )
         patch.setattr(storehand_module.answers, "started", lambda plan: {"started": plan.job})
         patch.setattr(

@@ -221,9 +221,10 @@ def _dead_promoter(site: FleetSite) -> None:
 def _host_shutdown(site: FleetSite) -> None:
     submit_gated(site, "again", "two")
     site.until(lambda: has_begun(site) or is_decided(site), "the script to begin")
-    nursery = site.nursery()
-    if nursery is not None:
-        os.kill(nursery, signal.SIGTERM)
+    # A nursery that was killed leaves its shepherds; a shutdown asks them one by one.
+    asked = site.nursery() or site.victims().shepherd
+    if asked is not None:
+        os.kill(asked, signal.SIGTERM)
     ended = ("released", "revoked")
     site.until(lambda: is_decided(site) or any(o["kind"] in ended for o in outcomes(site).values()), "the release")
     let_go(site)
