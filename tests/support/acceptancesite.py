@@ -45,7 +45,7 @@ class Run:
 
     @property
     def rb(self) -> str:
-        return str(self.message["rb_number"]).strip().upper()
+        return str(self.message.get("rb_number", self.message.get("ipts"))).strip().upper()
 
 
 class Door:
@@ -452,15 +452,22 @@ class Site:
                 "root_map": [
                     {"from": "/isis", "to": str(self.archive / "isis")},
                     {"from": "/instrument", "to": str(self.archive / "instrument")},
+                    {"from": "/SNS", "to": str(self.archive / "SNS")},
                 ]
             },
             "limits": {"grace": "5 s", "wall": "5 min"},
             "retry": {"first": "500 ms", "delay": "1 s"},
         }
         for name, table in sections.items():
-            own = {key: self.queue(value) for key, value in table.items()} if name == "queues" else table
+            own = self._queue_names(table) if name == "queues" else table
             tables[name] = {**tables.get(name, {}), **own}
         self._config.write_text(tomlkit.dumps(tables))
+
+    def _queue_names(self, table: dict[str, Any]) -> dict[str, Any]:
+        return {
+            key: self._queue_names(value) if isinstance(value, dict) else self.queue(value)
+            for key, value in table.items()
+        }
 
 
 def _parent(pid: int) -> int:
