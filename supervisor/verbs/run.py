@@ -14,6 +14,7 @@ from sandbox.sentence import plain
 from sandbox.verdict import Verdict, exit_class
 from supervisor import config, localvars, shown, terminal
 from supervisor.exitcodes import CANCELLED, CONFIG, INTERNAL, NO_ISOLATION, USAGE
+from supervisor.profiles import BadScriptLine, NoProfile, conda_env
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sandbox.outcome import Outcome
     from sandbox.running import Running
     from supervisor.localrun import LocalRun
+    from supervisor.profiles import Profile
     from supervisor.settings import Settings
 
 EPILOG = f"""\
@@ -36,7 +38,8 @@ DIR/reduction_log/Script.out (what it printed, and how it ended) and DIR/reducti
 Beside them stand the record of the run, reduction.json, and copies of script and variables: see replay. A run that does
 not complete changes nothing in DIR but the logs; its record and copies get "failed-" before their names.
 
-Without --python the interpreter of the configuration is taken, and without one there the Python of this command.
+Without --python the interpreter of the configuration is taken (that of a program's own line CONDA_ENV = "name" before
+all others), and without one there the Python of this command.
 Limits: {", ".join(KEYS)}.
 Isolation levels: none (the only one there is yet).
 
@@ -131,12 +134,16 @@ def _order(args: argparse.Namespace, settings: Settings) -> LocalRun | str:
         limits = limits_from(args.limit, settings.limits_for(instrument))
     except (localvars.BadVars, LimitError) as wrong:
         return str(wrong)
-    interpreter = _interpreter(args.python, settings, instrument)
+    mode = args.mode or settings.instrument_for(instrument).mode
+    try:
+        asked = _asked_for(script, settings) if args.python is None and mode == "program" else None
+    except (NoProfile, BadScriptLine) as wrong:
+        return str(wrong)
+    interpreter = asked.argv if asked else _interpreter(args.python, settings, instrument)
     if not interpreter:
         return f'cannot find the interpreter "{args.python}"; name a Python that can be run'
     if args.json and not is_writable(args.json):
         return f'cannot write "{args.json}": it, or its folder, is not there or not writable; name another'
-    mode = args.mode or settings.instrument_for(instrument).mode
     return LocalRun(
         script=script,
         script_path=os.path.abspath(args.script),
@@ -146,7 +153,7 @@ def _order(args: argparse.Namespace, settings: Settings) -> LocalRun | str:
         limits=limits,
         variables=variables,
         mode="module" if mode == "auto" else mode,
-        env=dict(settings.interpreter_for(instrument).env),
+        env=dict((asked or settings.interpreter_for(instrument)).env),
         spool=spool_of(settings),
         allowed_roots=tuple(settings.paths.rules().local_result_roots()),
         data_limit=settings.provenance.data_limit,
@@ -164,6 +171,18 @@ def limits_from(written: list[str], base: Limits) -> Limits:
     if lacking:
         raise LimitError(f'limit "{lacking[0]}" has no value; write for example {lacking[0]}=none')
     return base.replace_from({key.strip(): value for key, value in pairs.items()})
+
+
+def _asked_for(script: bytes, settings: Settings) -> Profile | None:
+    """Return the interpreter of a program's CONDA_ENV line, None where it has none or the configuration knows of none.
+
+    Raises:
+        NoProfile, BadScriptLine: it cannot be followed, as in production.
+    """
+    if not (settings.interpreter.conda or settings.interpreter.conda_argv):
+        return None
+    env = conda_env(script)
+    return settings.interpreter.profiles().for_conda(env) if env else None
 
 
 def _interpreter(named: str | None, settings: Settings, instrument: str) -> tuple[str, ...]:

@@ -267,3 +267,25 @@ def test_on_a_terminal_one_line_tells_the_progress_and_goes_away(desk):
         os.close(ours)
     assert b"of 8 GiB  procs " in shown
     assert b"\r\x1b[Kcompleted after " in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        ('CONDA_ENV = "sans"', 0, "completed"),
+        ('CONDA_ENV = "other"', 2, "write [interpreter.conda.other] or interpreter.conda_argv"),
+        ('CONDA_ENV = "a"\nCONDA_ENV = "b"', 2, 'CONDA_ENV is "a" at line 1 and "b" at line 2'),
+    ],
+)
+def test_a_program_runs_in_the_environment_that_its_own_line_names(desk, line, status, words):
+    wrapper = desk.folder / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\nexport WRAPPED=yes\nexec "{sys.executable}" "$@"\n')
+    wrapper.chmod(0o755)
+    (desk.folder / "site.toml").write_text(f'[interpreter.conda.sans]\nargv = ["{wrapper}"]\n')
+    desk.write(f"{line}\nimport os, sys\nopen(sys.argv[2] + os.environ['WRAPPED'], 'w').close()\n")
+
+    code, said, complained = desk.run("--mode", "program")
+
+    assert code == status, (said, complained)
+    assert words in said + complained
+    assert (desk.out / "yes").exists() == (status == 0)
