@@ -21,6 +21,7 @@ from sandbox.linux import rlimits
 
 if TYPE_CHECKING:
     from sandbox.box import Box
+    from sandbox.cgroup import Group
     from sandbox.limits import Limits
     from sandbox.scratch import Scratch
 
@@ -87,8 +88,13 @@ def _order(box: Box, scratch: Scratch) -> HandoffIn:
     )
 
 
-def plan_of(box: Box, scratch: Scratch) -> Plan:
+def plan_of(box: Box, scratch: Scratch, group: Group) -> Plan:
     """Returns what builder and init need to know.
+
+    Args:
+        box: what is to be run.
+        scratch: its folder.
+        group: its control group; what that holds needs no rlimit.
 
     Raises:
         ValueError: the box names no interpreter.
@@ -111,13 +117,13 @@ def plan_of(box: Box, scratch: Scratch) -> Plan:
         argv=(program, *box.interpreter[1:], _HARNESS, scratch.folder("handoff")),
         env=env,
         cwd=scratch.folder("out" if box.mode == "program" else "work"),
-        rlimits=_rlimits(box.limits),
+        rlimits=_rlimits(box.limits, count_tasks=not group.holds("processes")),
         processors=processors,
         mute_after=box.mute_after,
     )
 
 
-def _rlimits(limits: Limits) -> dict[str, int]:
+def _rlimits(limits: Limits, *, count_tasks: bool) -> dict[str, int]:
     values = {"core": 0}
     if limits.open_files is not None:
         values["nofile"] = limits.open_files
@@ -126,7 +132,7 @@ def _rlimits(limits: Limits) -> dict[str, int]:
         values["fsize"] = min(sizes)
     if limits.cpu is not None:
         values["cpu"] = int(limits.cpu) + 1 + _CPU_BACKSTOP
-    if limits.processes is not None:
+    if limits.processes is not None and count_tasks:
         # Counted for the user on the whole host (getrlimit(2)), so what runs already is added, and builder and init.
         values["nproc"] = limits.processes + rlimits.tasks_of_user(os.geteuid()) + 2
     return values
@@ -142,17 +148,19 @@ def _processors(cpus: float | None, token: str) -> tuple[int, ...]:
     return tuple(sorted((usable + usable)[first : first + count]))
 
 
-def guards_of(plan: Plan) -> dict[str, str]:
-    """Returns the guards that a box of this plan will have."""
+def guards_of(plan: Plan, group: Group) -> dict[str, str]:
+    """Returns the guards that a box of this plan will have: what its group does not hold, sampler and rlimits do."""
     as_root = os.geteuid() == 0
     return {
         "level": "none",
         "memory": "sampler",
         "processes": "sampler" if as_root or "nproc" not in plan.rlimits else "rlimit",
+        "kill": "tree",
         "output": "watched",
         "rlimits": ",".join(sorted(plan.rlimits)),
         "env": "clean",
         "fds": "closed",
         "no_new_privs": "on",
         "identity": "root" if as_root else "user",
+        **group.guards(),
     }

@@ -27,9 +27,10 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sandbox import blueprint, builder, init
+from sandbox.cgroups import Groups
 from sandbox.channels import Channels
 from sandbox.ending import not_built
 from sandbox.limits import Limits
@@ -43,6 +44,7 @@ from sandbox.verdict import KillReason, SetupFailure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from sandbox.cgroup import Group
     from sandbox.handoff import Mode
     from sandbox.outcome import Outcome
 
@@ -83,6 +85,8 @@ class Box:
     mute_after: float = 60.0
     #: Seconds between two samples, at least.
     sample_every: float = 0.2
+    #: "auto": a control group holds memory and processes where this process may make one; "off": the sampler does.
+    cgroup: Literal["auto", "off"] = "auto"
 
 
 class BoxError(Exception):
@@ -98,12 +102,20 @@ class Prepared:
     """A box whose builder waits; let it go with `release`, or give it up with `abandon`."""
 
     def __init__(
-        self, *, box: Box, scratch: Scratch, channels: Channels, builder_id: Identity, guards: Mapping[str, str]
+        self,
+        *,
+        box: Box,
+        scratch: Scratch,
+        channels: Channels,
+        group: Group,
+        builder_id: Identity,
+        guards: Mapping[str, str],
     ) -> None:
         """Takes over what `prepare` made."""
         self._box = box
         self._scratch = scratch
         self._channels = channels
+        self._group = group
         self._guards = guards
         #: Pid and start time of the builder.
         self.builder = builder_id
@@ -154,7 +166,7 @@ class Prepared:
             step.name = "handoff"
             blueprint.write_order(self._scratch, box)
             step.name = "plan"
-            self._channels.tell(builder.amendment(blueprint.plan_of(box, self._scratch)))
+            self._channels.tell(builder.amendment(blueprint.plan_of(box, self._scratch, self._group)))
         except (OSError, ValueError, TypeError) as error:
             raise _failed(step, error) from error
         self._box = box
@@ -166,6 +178,7 @@ class Prepared:
             box=self._box,
             scratch=self._scratch,
             channels=self._channels,
+            group=self._group,
             builder=self.builder,
             guards=self._guards,
         )
@@ -174,7 +187,7 @@ class Prepared:
         """Ends the builder and removes the scratch; nothing of the script has existed.
 
         Raises:
-            OSError: the scratch could not be removed.
+            OSError: the scratch or the control group could not be removed.
         """
         # The builder is our child and not waited for, so its pid is still its own.
         os.kill(self.builder.pid, signal.SIGKILL)
@@ -182,7 +195,10 @@ class Prepared:
             os.waitpid(self.builder.pid, 0)
         dismiss(self.builder)
         self._channels.close()
-        self._scratch.remove()
+        try:
+            self._group.remove()
+        finally:
+            self._scratch.remove()
 
 
 def prepare(box: Box) -> Prepared:
@@ -205,21 +221,41 @@ def prepare(box: Box) -> Prepared:
             blueprint.write_script(scratch, box)
             step.name = "handoff"
             blueprint.write_order(scratch, box)
+            step.name = "cgroup"
+            group = _group(box, scratch.token)
+            made.callback(group.remove)
             step.name = "plan"
-            plan = blueprint.plan_of(box, scratch)
+            plan = blueprint.plan_of(box, scratch, group)
             step.name = "pipes"
             channels = Channels(box.limits.log)
             made.callback(channels.close)
             step.name = "fork"
             adopt()
-            pid = builder.build(plan, channels.inner)
+            inner = channels.inner
+            wires = replace(inner, init_leaf=group.doorways("init"), script_leaf=group.doorways("script"))
+            pid = builder.build(plan, wires)
+            group.close_doorways()
             channels.hand_over()
             identity = proctree.identity(pid) or Identity(pid, 0)
             enrol(identity)
             made.pop_all()
     except (OSError, ValueError, TypeError) as error:
         raise _failed(step, error) from error
-    return Prepared(box=box, scratch=scratch, channels=channels, builder_id=identity, guards=blueprint.guards_of(plan))
+    return Prepared(
+        box=box,
+        scratch=scratch,
+        channels=channels,
+        group=group,
+        builder_id=identity,
+        guards=blueprint.guards_of(plan, group),
+    )
+
+
+def _group(box: Box, token: str) -> Group:
+    if box.cgroup not in {"auto", "off"}:
+        raise ValueError(f"cgroup {box.cgroup!r} is neither 'auto' nor 'off'")
+    groups = Groups.find() if box.cgroup == "auto" else Groups(None, "switched off")
+    return groups.make(token, box.limits)
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sandbox import init, reports
-from sandbox.linux import fork, prctl
+from sandbox.linux import cgroupfiles, fork, prctl
 
 if TYPE_CHECKING:
     from sandbox.init import Plan, Wires
@@ -49,6 +49,7 @@ def build(plan: Plan, wires: Wires) -> int:
 
 
 def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
+    stage = "builder"
     try:
         fork.ignore_signals()
         prctl.die_with_parent(signal.SIGKILL, shepherd)
@@ -57,6 +58,10 @@ def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
         init.plug_null()
         fork.close_descriptors({0, 1, 2, *wires.all()})
         prctl.hide()
+        stage = "cgroup"
+        cgroupfiles.enter(wires.init_leaf)
+        wires = replace(wires, init_leaf=())
+        stage = "builder"
         fork.unblock_signals()
         word = os.read(wires.life, 1)
         while word == AMEND:
@@ -67,9 +72,9 @@ def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
         builder = os.getpid()
         child = fork.fork_into(lambda: init.main(plan, wires, builder))
     except (OSError, prctl.ParentGoneError) as error:
-        init.fail(wires.report, "builder", error)
+        init.fail(wires.report, stage, error)
         return 1
-    for fd in (wires.life, wires.stdout, wires.stderr):
+    for fd in (wires.life, wires.stdout, wires.stderr, *wires.script_leaf):
         os.close(fd)
     return _stand_by(child, wires.report)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sandbox import copyout, handoff
+from sandbox.cgroup import CgroupFacts
 from sandbox.handoff import HandoffOut, HandoffProblem
 from sandbox.outcome import Guards, Measure, Outcome, OutputFile, Usage, decode_status
 from sandbox.sentence import sentence
@@ -40,6 +41,8 @@ class Ending:
     #: The shepherd's own measure of the time, for when the init could not report one.
     wall: float
     guards: Mapping[str, str]
+    #: What the control group counted.
+    cgroup: CgroupFacts = field(default_factory=CgroupFacts)
 
 
 def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manifest | None]:
@@ -55,6 +58,8 @@ def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manif
     """
     facts, manifest = _facts(box, scratch, ending)
     ceilings = {"log"} if ending.logs.truncated else set()
+    if ending.cgroup.forks_refused:
+        ceilings.add("processes")
     if ending.meter:
         facts = _with_output_cap(box.limits, facts, largest=ending.meter.finish())
         ceilings |= ending.meter.ceilings
@@ -99,6 +104,7 @@ def _facts(box: Box, scratch: Scratch, ending: Ending) -> tuple[ExitFacts, Manif
         reason=ending.reason,
         reason_landed=ending.reason is not None and (landed or evidence.script is None),
         status=evidence.status,
+        oom_kills=ending.cgroup.oom_kills,
         handoff=_claim(scratch) if setup is None else None,
         ceiling=breach.ceiling if breach else "",
         measured=breach.measured if breach else None,
@@ -149,7 +155,17 @@ def _usage(ending: Ending) -> Usage:
     )
     # A script too short for a sample still has a bound from the kernel.
     peak = evidence.peak if evidence.peak > evidence.floor or not ending.meter.peak else 0
-    return ending.meter.usage(wall=wall, cpu_reaped=evidence.cpu, peak_reaped=peak, io_reaped=evidence.io)
+    usage = ending.meter.usage(wall=wall, cpu_reaped=evidence.cpu, peak_reaped=peak, io_reaped=evidence.io)
+    group = ending.cgroup
+    return replace(
+        usage,
+        # The leaf counts all that ever ran in it, also what nobody reaped.
+        cpu=usage.cpu if group.cpu.value is None else group.cpu,
+        peak_memory=usage.peak_memory if group.peak_memory.value is None else group.peak_memory,
+        anonymous=group.anonymous,
+        cache=group.cache,
+        pressure=group.pressure,
+    )
 
 
 def _allowed(dirs: tuple[str, ...], roots: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

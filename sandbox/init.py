@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox import reports
-from sandbox.linux import fork, prctl, proctree, rlimits
+from sandbox.linux import cgroupfiles, fork, prctl, proctree, rlimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,10 +67,13 @@ class Wires:
     report: int
     stdout: int
     stderr: int
+    #: Doorways (`cgroupfiles.doorway`) of the leaf for builder and init, and of the leaf for the script.
+    init_leaf: tuple[int, ...] = ()
+    script_leaf: tuple[int, ...] = ()
 
     def all(self) -> tuple[int, ...]:
         """Every descriptor."""
-        return (self.life, self.report, self.stdout, self.stderr)
+        return (self.life, self.report, self.stdout, self.stderr, *self.init_leaf, *self.script_leaf)
 
 
 def main(plan: Plan, wires: Wires, builder: int) -> int:
@@ -91,8 +94,8 @@ def main(plan: Plan, wires: Wires, builder: int) -> int:
     except (OSError, prctl.ParentGoneError) as error:
         fail(wires.report, stage, error)
         return 1
-    os.close(wires.stdout)
-    os.close(wires.stderr)
+    for fd in (wires.stdout, wires.stderr, *wires.script_leaf):
+        os.close(fd)
     return _Init(plan, wires, builder, script, wake, io).live()
 
 
@@ -240,6 +243,8 @@ def _inside(plan: Plan, wires: Wires, init: int) -> int:
     try:
         stage = "death signal"
         prctl.die_with_parent(signal.SIGKILL, init)
+        stage = "cgroup"
+        cgroupfiles.enter(wires.script_leaf)  # before anything is allocated: what was charged elsewhere stays there
         stage = "session"
         os.setsid()
         stage = "niceness"

@@ -6,11 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sandbox.cgroup import NullGroup
 from sandbox.outcome import CURVE_CAP, Measure, Sample, Usage, thin
 from sandbox.sampler import Reading, TreeSampler
 from sandbox.verdict import KillReason
 
 if TYPE_CHECKING:
+    from sandbox.cgroup import Group
     from sandbox.limits import Limits
     from sandbox.watch import FolderWatch
 
@@ -35,7 +37,16 @@ class Breach:
 class Meter:
     """Measures one running box and holds it against its limits; decides nothing else and signals nobody."""
 
-    def __init__(self, limits: Limits, sampler: TreeSampler, watch: FolderWatch, *, began: float, every: float) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        sampler: TreeSampler,
+        watch: FolderWatch,
+        *,
+        began: float,
+        every: float,
+        group: Group | None = None,
+    ) -> None:
         """Starts at the script's start.
 
         Args:
@@ -44,8 +55,11 @@ class Meter:
             watch: of the folders "out" and `PRIVATE`.
             began: monotonic second of the script's start.
             every: seconds between two samples.
+            group: the box's control group; where it holds the memory, the kernel ends what takes too much.
         """
         self._limits = limits
+        self._group = group or NullGroup()
+        self._memory = None if self._group.holds("memory") else limits.memory
         self._sampler = sampler
         self._watch = watch
         self._began = began
@@ -90,7 +104,8 @@ class Meter:
         began = time.monotonic()
         limits, reading = self._limits, self._sampler.sample(now)
         memory = reading.rss
-        if limits.memory is not None and memory > limits.memory and reading.processes > 1:
+        self._group.sample()
+        if self._memory is not None and memory > self._memory and reading.processes > 1:
             # Workers that were forked share what their parent had loaded; counted for each, it is no memory.
             shared_once = self._sampler.proportional()
             memory = memory if shared_once is None else min(memory, shared_once)
@@ -107,7 +122,7 @@ class Meter:
         if limits.processes is not None and reading.tasks >= limits.processes:
             self.ceilings.add("processes")
         self._sample_at = now + max(self._every, (time.monotonic() - began) / _SHARE)
-        if limits.memory is not None and memory > limits.memory:
+        if self._memory is not None and memory > self._memory:
             return Breach(reason=KillReason.memory_limit, measured=memory)
         if limits.cpu is not None and self.cpu >= limits.cpu:
             return Breach(reason=KillReason.cpu_limit, measured=self.cpu)

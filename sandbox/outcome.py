@@ -46,6 +46,7 @@ class Sample:
 
 
 _UNMEASURED: Final = Measure(value=None, source="none", exact=False)
+_MEASURES: Final = ("wall", "cpu", "peak_memory", "anonymous", "cache", "processes", "read_bytes", "written_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +56,24 @@ class Usage:
     wall: Measure = _UNMEASURED
     #: Processor time of the whole tree, seconds.
     cpu: Measure = _UNMEASURED
-    #: Largest resident memory of the whole tree, bytes.
+    #: Largest memory of the whole tree, bytes; of a control group with its page cache, else resident.
     peak_memory: Measure = _UNMEASURED
+    #: Largest anonymous memory and page cache of the control group, bytes.
+    anonymous: Measure = _UNMEASURED
+    cache: Measure = _UNMEASURED
     #: Most processes at one time.
     processes: Measure = _UNMEASURED
     read_bytes: Measure = _UNMEASURED
     written_bytes: Measure = _UNMEASURED
+    #: Seconds in which some task waited for memory, cpu or io; empty where the kernel does not tell.
+    pressure: Mapping[str, float] = field(default_factory=dict)
     #: At most `CURVE_CAP` points; see `thin`.
     curve: tuple[Sample, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the usage as plain JSON; the curve as rows under its column names."""
-        record: dict[str, Any] = {
-            name: asdict(getattr(self, name))
-            for name in ("wall", "cpu", "peak_memory", "processes", "read_bytes", "written_bytes")
-        }
+        record: dict[str, Any] = {name: asdict(getattr(self, name)) for name in _MEASURES}
+        record["pressure"] = dict(self.pressure)
         record["curve"] = {
             "columns": ["t", "rss", "cpu", "processes"],
             "rows": [[point.t, point.rss, point.cpu, point.processes] for point in self.curve],

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from sandbox import init
+from sandbox.cgroup import CgroupFacts
 from sandbox.ending import Ending, conclude
 from sandbox.evidence import Evidence
 from sandbox.logspool import FLOOD_FACTOR
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox.box import Box
+    from sandbox.cgroup import Group
     from sandbox.channels import Channels, Logs
     from sandbox.copyout import Manifest
     from sandbox.linux.proctree import Identity
@@ -69,12 +71,22 @@ class Running:
     """
 
     def __init__(
-        self, *, box: Box, scratch: Scratch, channels: Channels, builder: Identity, guards: Mapping[str, str]
+        self,
+        *,
+        box: Box,
+        scratch: Scratch,
+        channels: Channels,
+        group: Group,
+        builder: Identity,
+        guards: Mapping[str, str],
     ) -> None:
         """Takes over what `Prepared` made; `Prepared.release` calls it."""
         self._box = box
         self._scratch = scratch
         self._channels = channels
+        self._group = group
+        self._counted = CgroupFacts()
+        self._group_problem = ""
         self._builder = builder
         self._builder_status: int | None = None
         self._guards = guards
@@ -172,6 +184,8 @@ class Running:
             "landed": evidence.landed,
             "leftovers_killed": evidence.leftovers,
             "log_bytes": self.logs.total,
+            "cgroup": self._counted.to_json() if self._group.guards() else None,
+            "cgroup_problem": self._group_problem,
         }
 
     def progress(self) -> tuple[float, float, int, int]:
@@ -210,6 +224,9 @@ class Running:
         self._hear(now)
         self._measure(now)
         self._escalate(now)
+        if self._phase is Phase.KILLING and self._evidence.signalled:
+            # Not before the init has told that it kills: it would take our signal for somebody else's.
+            self._group_is_empty(kill=True)
         if now >= self._beat_at:
             self.beat()
         if now >= self._awake_at:
@@ -274,6 +291,7 @@ class Running:
                 meter=self._meter,
                 wall=time.monotonic() - self._began,
                 guards=self._guards,
+                cgroup=self._counted,
             )
             self._outcome, self._manifest = conclude(self._box, self._scratch, ending)
         return self._outcome
@@ -282,8 +300,8 @@ class Running:
         """Gives everything back: ends the run if it still runs, closes all descriptors, removes the scratch.
 
         Raises:
-            TimeoutError: a process of the run could not be ended; its scratch stays.
-            OSError: something in the scratch could not be removed.
+            TimeoutError: a process of the run could not be ended; its scratch and its control group stay.
+            OSError: something in the scratch, or the control group, could not be removed.
         """
         if self._closed:
             return
@@ -296,7 +314,10 @@ class Running:
             if self._meter:
                 self._meter.close()
             if self.ended:
-                self._scratch.remove()
+                try:
+                    self._group.remove()
+                finally:
+                    self._scratch.remove()
             else:
                 self._scratch.close()
 
@@ -317,6 +338,7 @@ class Running:
                 FolderWatch(self._scratch.root_fd, ("out", *PRIVATE)),
                 began=evidence.began,
                 every=self._box.sample_every,
+                group=self._group,
             )
         if evidence.status is not None and self._phase in {Phase.RUNNING, Phase.ASKED}:
             self._phase = Phase.LEAVING  # RUNNING, ASKED -> LEAVING
@@ -365,7 +387,7 @@ class Running:
         elif gone and self._channels.reports.closed:
             # Both ends of our own chain are gone. A builder that ended by itself has waited for the init.
             proven = self._evidence.empty or (self._evidence.setup is not None and self._evidence.script is None)
-            if proven and os.WIFEXITED(self._builder_status or 0):
+            if proven and os.WIFEXITED(self._builder_status or 0) and self._group_is_empty():
                 self._end()
             else:
                 self._start_rescue(now)
@@ -381,11 +403,24 @@ class Running:
             return
         began = time.monotonic()
         empty = self._rescue.turn()
+        empty = self._group_is_empty(kill=True) and empty
         # On a host with very many processes a look is dear.
         self._patience_at = now + max(_RESCUE_EVERY, time.monotonic() - began)
         self._hear(now)
         if empty and gone:
             self._end()
+
+    def _group_is_empty(self, *, kill: bool = False) -> bool:
+        """Whether nobody stands in the control group; if somebody does, kills them on demand."""
+        try:
+            empty = self._group.is_empty()
+            if kill and not empty:
+                self._group.kill()
+        except OSError as error:
+            # The group's files are out of reach: the proof that init or rescue has made stands alone.
+            self._group_problem = str(error)
+            return True
+        return empty
 
     def _builder_is_gone(self) -> bool:
         if self._builder_status is None:
@@ -400,6 +435,7 @@ class Running:
     def _end(self) -> None:
         self._phase = Phase.ENDED  # any -> ENDED
         self._channels.drain_rest()
+        self._counted = self._group.facts()
         dismiss(self._builder)
 
     def _end_at_once(self) -> None:

@@ -59,3 +59,146 @@ def prctl_answer(option: int) -> int:
     answer = ctypes.c_int()
     _prctl(option, ctypes.addressof(answer), 0, 0, 0)
     return answer.value
+
+
+#: syscall(2): long syscall(long number, ...), for calls that the C library has no function for
+_syscall = _LIBC.syscall
+_syscall.argtypes = [ctypes.c_long] * 7
+_syscall.restype = ctypes.c_long
+
+
+def syscall(name: str, number: int, *arguments: int) -> int:
+    """Calls the kernel by number.
+
+    Args:
+        name: the call's name, for the error's text.
+        number: the call's number on this processor (`sandbox.linux.syscalls`).
+        arguments: at most six numbers or addresses; the rest is zero.
+
+    Returns:
+        What the kernel answered, never -1.
+
+    Raises:
+        OSError: the kernel refused; the text names the call.
+    """
+    result = int(_syscall(number, *arguments, *(0,) * (6 - len(arguments))))
+    if result == -1:
+        raise _failed(name, arguments)
+    return result
+
+
+#: unshare(2): int unshare(int flags)
+_unshare = _LIBC.unshare
+_unshare.argtypes = [ctypes.c_int]
+_unshare.restype = ctypes.c_int
+_unshare.errcheck = _minus_one_is_an_error
+
+
+def unshare(flags: int) -> None:
+    """Leaves namespaces by CLONE_NEW* numbers; Python has the call from 3.12 only."""
+    _unshare(flags)
+
+
+#: mount(2): int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)
+_mount = _LIBC.mount
+_mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
+_mount.restype = ctypes.c_int
+_mount.errcheck = _minus_one_is_an_error
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """Attaches a file system, or changes an attached one; what is None is passed as a null pointer."""
+    _mount(_bytes(source), os.fsencode(target), _bytes(kind), flags, _bytes(data))
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else os.fsencode(text)
+
+
+#: umount2(2): int umount2(const char *target, int flags)
+_umount2 = _LIBC.umount2
+_umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
+_umount2.restype = ctypes.c_int
+_umount2.errcheck = _minus_one_is_an_error
+
+
+def umount2(target: str, flags: int) -> None:
+    """Detaches what is mounted at a path."""
+    _umount2(os.fsencode(target), flags)
+
+
+#: pivot_root(2): int pivot_root(const char *new_root, const char *put_old); exported by glibc, declared nowhere
+_pivot_root = _LIBC.pivot_root
+_pivot_root.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
+_pivot_root.restype = ctypes.c_int
+_pivot_root.errcheck = _minus_one_is_an_error
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    """Changes the root of the mount namespace."""
+    _pivot_root(os.fsencode(new_root), os.fsencode(put_old))
+
+
+#: Numbers of the calls that glibc knows since 2.36 only; they are the same on every architecture but alpha.
+_OPEN_TREE: Final = 428
+_MOVE_MOUNT: Final = 429
+_MOUNT_SETATTR: Final = 442
+
+
+def open_tree(dirfd: int, path: str, flags: int) -> int:
+    """Opens or copies a mount (Linux 5.2) and returns the descriptor."""
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    return syscall("open_tree", _OPEN_TREE, dirfd, ctypes.addressof(name), flags)
+
+
+def move_mount(from_fd: int, to_fd: int, flags: int) -> None:
+    """Attaches a mount (Linux 5.2) from one descriptor to another; `flags` hold the two *_EMPTY_PATH."""
+    empty = ctypes.create_string_buffer(b"")
+    syscall("move_mount", _MOVE_MOUNT, from_fd, ctypes.addressof(empty), to_fd, ctypes.addressof(empty), flags)
+
+
+def mount_setattr(dirfd: int, path: str, flags: int, attr_set: int) -> None:
+    """Sets attributes of a mount (Linux 5.12)."""
+    name = ctypes.create_string_buffer(os.fsencode(path))
+    # struct mount_attr: attr_set, attr_clr, propagation, userns_fd, each of 64 bits.
+    attr = (ctypes.c_uint64 * 4)(attr_set, 0, 0, 0)
+    syscall(
+        "mount_setattr",
+        _MOUNT_SETATTR,
+        dirfd,
+        ctypes.addressof(name),
+        flags,
+        ctypes.addressof(attr),
+        ctypes.sizeof(attr),
+    )
+
+
+class _CapHeader(ctypes.Structure):
+    """struct __user_cap_header_struct of capset(2)."""
+
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _CapData(ctypes.Structure):
+    """struct __user_cap_data_struct of capset(2)."""
+
+    _fields_ = [
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    ]
+
+
+_CAPABILITY_VERSION_3: Final = 0x2008_0522
+#: capset(2): int capset(cap_user_header_t header, const cap_user_data_t data)
+_capset = _LIBC.capset
+_capset.argtypes = [ctypes.POINTER(_CapHeader), ctypes.POINTER(_CapData)]
+_capset.restype = ctypes.c_int
+_capset.errcheck = _minus_one_is_an_error
+
+
+def capset_none() -> None:
+    """Calls capset(2) for the calling thread with empty effective, permitted and inheritable sets."""
+    header = _CapHeader(version=_CAPABILITY_VERSION_3, pid=0)
+    data = (_CapData * 2)()
+    _capset(ctypes.byref(header), data)

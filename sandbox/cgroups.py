@@ -1,0 +1,130 @@
+"""Where the groups of boxes are made on this host: version 2, version 1, or nowhere."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol, Self
+
+from sandbox import cgroup_v1, cgroup_v2
+from sandbox.cgroup import Group, NullGroup
+from sandbox.linux import cgroupfs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.limits import Limits
+
+
+class Subtree(Protocol):
+    """A place below which groups can be made."""
+
+    def guards(self) -> dict[str, str]:
+        """Returns what its groups can hold."""
+
+    def names(self) -> set[str]:
+        """Finds the groups of boxes that stand there."""
+
+    def existing(self, name: str) -> Group:
+        """Returns a group that stands."""
+
+    def make(self, name: str, limits: Limits) -> Group:
+        """Makes a group."""
+
+
+class Groups:
+    """Makes the groups of boxes; where this host gives us none, each is the null object."""
+
+    def __init__(self, subtree: Subtree | None, reason: str = "") -> None:
+        """Takes the place, and why there is none."""
+        self._subtree = subtree
+        #: Why no group can be made, "" where they can.
+        self.reason = reason
+
+    @classmethod
+    def find(cls, base: str | None = None) -> Self:
+        """Finds the place below which this process may make groups.
+
+        On version 2 this process may be moved to the leaf `supervisor` of its own group; see `cgroup_v2.Subtree.take`.
+
+        Args:
+            base: the group to use, as /proc/<pid>/cgroup would name it ("/autoreduce"); None for the one in which this
+                process stands, by controller.
+
+        Raises:
+            OSError: /proc cannot be read, or the kernel refused a step in a group that is ours.
+        """
+        mounted = cgroupfs.hierarchies()
+        if not mounted:
+            return cls(None, "no control group file system is mounted")
+        standing = cgroupfs.positions()
+        if base is not None:
+            standing = dict.fromkeys(standing, base)
+        folders = cgroupfs.own_folders(mounted, standing)
+        reasons: list[str] = []
+        unified = folders.get(cgroupfs.UNIFIED)
+        if unified is not None:
+            try:
+                return cls(cgroup_v2.Subtree.take(unified))
+            except cgroup_v2.NotDelegatedError as error:
+                reasons.append(str(error))
+            except FileNotFoundError:
+                reasons.append(f"there is no group {unified}")
+        single: dict[str, str] = {name: folders[name] for name in cgroup_v1.WANTED if name in folders}
+        writable = {name: folder for name, folder in single.items() if os.access(folder, os.W_OK | os.X_OK)}
+        if {"memory", "pids"} & writable.keys():
+            return cls(cgroup_v1.Subtree(writable))
+        if single:
+            reasons.append(f"no group of version 1 may be written by user {os.geteuid()}: {', '.join(single.values())}")
+        return cls(None, "; ".join(reasons) or "this process stands in no group that is mounted here")
+
+    @property
+    def available(self) -> bool:
+        """Whether groups can be made."""
+        return self._subtree is not None
+
+    def guards(self) -> dict[str, str]:
+        """Returns what groups made here hold: "memory", "processes", "cpu" and "kill" to how; empty for nothing."""
+        return self._subtree.guards() if self._subtree else {}
+
+    def make(self, name: str, limits: Limits) -> Group:
+        """Makes the group of a box, with its limits on the script's leaf.
+
+        Args:
+            name: the box's token.
+            limits: `memory`, `processes` and `cpus` are held here.
+
+        Raises:
+            OSError: a folder or a limit could not be made; nothing is left.
+        """
+        return self._subtree.make(name, limits) if self._subtree else NullGroup(name)
+
+    def sweep(self, alive: Callable[[str], bool], patience: float = 10.0) -> tuple[str, ...]:
+        """Ends and removes the groups that a crash has left.
+
+        Args:
+            alive: whether the box of this name still has a shepherd; such a group is left alone.
+            patience: seconds for each group.
+
+        Returns:
+            The names of the groups that were removed, in order.
+
+        Raises:
+            TimeoutError, OSError: see `Group.end`; the first that could not be ended.
+        """
+        left = sorted(name for name in self._subtree.names() if not alive(name)) if self._subtree else []
+        for name in left:
+            self.discard(name, patience)
+        return tuple(left)
+
+    def discard(self, name: str, patience: float = 10.0) -> None:
+        """Ends and removes the group of one box whose shepherd is gone; one that is gone is no error.
+
+        Args:
+            name: the box's token.
+            patience: seconds for its processes to end.
+
+        Raises:
+            TimeoutError, OSError: see `Group.end`.
+        """
+        if self._subtree is not None:
+            self._subtree.existing(name).end(patience)

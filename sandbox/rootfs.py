@@ -1,0 +1,198 @@
+"""The root file system of a box, built from its `Tree` in a mount namespace of its own, and entered.
+
+Two steps, because the fresh /proc needs a process of the new pid namespace and, in a user namespace, the host's /proc
+still in sight: `build` by the builder, `enter` by the init. Every mount point is found component by component from the
+new root's descriptor, following links only inside it, so that no link in a bound folder leads out.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from sandbox.linux import mounts
+from sandbox.tree import MOST_LINKS, Bind, Tmpfs, parts, resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.tree import Tree
+
+#: The root holds folders, links and some small files only.
+_SIZE: Final = 1 << 20
+_INODES: Final = 4096
+_LOOK: Final = os.O_PATH | os.O_CLOEXEC
+#: Parts of /proc by which whoever has the host's user id 0, even without capabilities, could change the host.
+_READ_ONLY_PROC: Final = ("acpi", "bus", "fs", "irq", "scsi", "sys", "sysrq-trigger")
+
+
+def build(tree: Tree, root: str, *, modern: bool | None = None) -> None:
+    """Mounts the tree at `root`; the caller is alone in its mount namespace.
+
+    Args:
+        tree: what the box shows.
+        root: an existing folder, which the tree covers.
+        modern: see `mounts.bind`; None asks the kernel.
+
+    Raises:
+        OSError: a source is not there or is not what was opened, or a mount was refused; the text names it.
+    """
+    modern = mounts.has_attributes() if modern is None else modern
+    mounts.make_private("/")
+    steps: list[tuple[str, Tmpfs | str | Bind]] = [(resolved(one.target, tree.links), one) for one in tree.tmpfs]
+    steps += [(resolved(one.target, tree.links), one) for one in tree.binds]
+    steps += [(_place_of_link(path, tree.links), text) for path, text in tree.links.items()]
+    steps.sort(key=lambda step: (len(parts(step[0])), step[0]))  # what holds a place comes before what stands in it
+    sources: dict[Bind, int] = {}
+    base = -1
+    try:
+        for bind in dict.fromkeys(tree.binds):  # before the new root covers something
+            sources[bind] = _open_source(bind)
+        mounts.tmpfs(root, size=_SIZE, inodes=_INODES, mode=0o755)
+        base = os.open(root, _LOOK | os.O_DIRECTORY)
+        for path in tree.folders:
+            os.close(_descend(base, path))
+        for path, content in tree.files.items():
+            _write(base, path, content)
+        for place, what in steps:
+            try:
+                if isinstance(what, str):
+                    _link(base, place, what)
+                elif isinstance(what, Tmpfs):
+                    _mount_tmpfs(base, place, what)
+                else:
+                    _mount_bind(base, place, what, sources[what], modern=modern)
+            except OSError as error:
+                raise OSError(error.errno, f"cannot make {place!r} in the box: {error}") from error
+    finally:
+        for fd in (*sources.values(), base):
+            if fd >= 0:
+                os.close(fd)
+
+
+def enter(root: str, *, modern: bool | None = None) -> None:
+    """Mounts a fresh /proc in a built tree, makes it the root, and its own folders read-only; the host's tree is gone.
+
+    The caller belongs to the new pid namespace. All processes of the mount namespace change root with it.
+
+    Args:
+        root: where the tree was built.
+        modern: see `mounts.bind`; None asks the kernel.
+
+    Raises:
+        OSError: the kernel refused; the text names the call.
+    """
+    modern = mounts.has_attributes() if modern is None else modern
+    proc = os.path.join(root, "proc")
+    mounts.proc(proc)
+    for name in _READ_ONLY_PROC:
+        try:
+            fd = os.open(os.path.join(proc, name), _LOOK | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue  # not every kernel has every one
+        try:
+            mounts.bind(fd, fd, modern=modern)
+        finally:
+            os.close(fd)
+    mounts.change_root(root)
+    mounts.make_read_only("/")
+
+
+def _open_source(bind: Bind) -> int:
+    source = bind.source
+    try:
+        if isinstance(source, str):
+            return os.open(source, _LOOK)
+        # A descriptor from before this mount namespace cannot be bound (EINVAL): the same file is opened in it.
+        path = os.readlink(mounts.by_descriptor(source))
+        fd = os.open(path, _LOOK | os.O_NOFOLLOW)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot show {source!r} at {bind.target!r}: {error.strerror}") from error
+    if not os.path.sameopenfile(fd, source):
+        os.close(fd)
+        raise OSError(errno.ESTALE, f"cannot show {path!r} at {bind.target!r}: it was replaced after it was opened")
+    return fd
+
+
+def _mount_bind(base: int, place: str, bind: Bind, source: int, *, modern: bool) -> None:
+    target = _descend(base, place, file=not stat.S_ISDIR(os.fstat(source).st_mode))
+    try:
+        mounts.bind(source, target, writable=bind.writable, devices=bind.devices, modern=modern)
+    finally:
+        os.close(target)
+
+
+def _mount_tmpfs(base: int, place: str, tmpfs: Tmpfs) -> None:
+    target = _descend(base, place)
+    try:
+        mounts.tmpfs(mounts.by_descriptor(target), size=tmpfs.size, inodes=tmpfs.inodes, mode=tmpfs.mode)
+    finally:
+        os.close(target)
+
+
+def _place_of_link(path: str, links: Mapping[str, str]) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(resolved(folder, links), name)
+
+
+def _link(base: int, place: str, text: str) -> None:
+    folder, name = os.path.split(place)
+    parent = _descend(base, folder)
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        os.symlink(text, name, dir_fd=parent)
+    # else a bound folder brought it along
+    finally:
+        os.close(parent)
+
+
+def _write(base: int, path: str, content: str) -> None:
+    target = _descend(base, path, file=True)
+    try:
+        with open(mounts.by_descriptor(target), "w", encoding="utf-8") as file:
+            file.write(content)
+    finally:
+        os.close(target)
+
+
+def _descend(base: int, path: str, *, file: bool = False) -> int:
+    """Opens a path of the new root by O_PATH; what is missing is made: folders, and a file at the end if asked for."""
+    stack = [os.dup(base)]
+    todo = parts(path)
+    hops = 0
+    try:
+        while todo:
+            name = todo.pop()
+            if name == "..":
+                if len(stack) > 1:
+                    os.close(stack.pop())
+                continue
+            fd = _open_or_make(stack[-1], name, file=file and not todo)
+            stack.append(fd)
+            if stat.S_ISLNK(os.fstat(fd).st_mode):
+                text = os.readlink("", dir_fd=fd)
+                os.close(stack.pop())
+                hops += 1
+                if hops > MOST_LINKS:
+                    raise OSError(errno.ELOOP, f"{path!r}: {os.strerror(errno.ELOOP)}")
+                while text.startswith("/") and len(stack) > 1:
+                    os.close(stack.pop())
+                todo += parts(text)
+        return stack.pop()
+    finally:
+        for fd in stack:
+            os.close(fd)
+
+
+def _open_or_make(parent: int, name: str, *, file: bool) -> int:
+    try:
+        return os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
+    except FileNotFoundError:
+        if file:
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent))
+        else:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        return os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
