@@ -202,6 +202,7 @@ class StoreHand(threading.Thread):
             return
         if isinstance(running, SetupFailure):
             self._staging.drop()
+            self._staging.targets = []  # a commit that named them would wait for their promotion for ever
             self._failure = running
             self._unbuilt()
             return

@@ -277,7 +277,10 @@ def test_what_a_script_did_wrong_is_never_tried_again(make_site, by):
 
 
 def listen(site, app, until):
-    app.listen(site.client, {kind: site.queue(kind) for kind in app.kinds}, until, PATIENCE)
+    app.subscribe(site.client, {kind: site.queue(kind) for kind in app.kinds})
+    app.listen(site.client, until, PATIENCE)
+    for kind in app.kinds:
+        site.client.write("UNSUBSCRIBE", {"id": kind})
 
 
 def send_again(site, pending):
