@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,6 +157,18 @@ class Outcome:
     #: Interpreter and packages as the script's own process claimed them, see `HandoffOut.environment`; for provenance
     #: only, and no part of `to_json`.
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def without_run(cls, verdict: Verdict, sentence: str, limits: Limits) -> Self:
+        """Return the outcome of a run of which no process ever was: nothing was measured, nothing guarded."""
+        return cls(
+            verdict=verdict,
+            sentence=sentence,
+            exit=decode_status(None),
+            usage=Usage(),
+            limits=limits,
+            guards=Guards(),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as plain JSON, the form that `run --json` prints."""

@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sandbox.outcome import Guards, Usage, decode_status
 from sandbox.outcome import Outcome as BoxOutcome
 from sandbox.verdict import Verdict
 from supervisor import answers, plans, request, sentences
@@ -45,14 +44,7 @@ def ending_of(
         replies=plans.answering(decoded, of, History(), settings),
         retry={"by": "supervisor"},
     )
-    outcome = BoxOutcome(
-        verdict=verdict,
-        sentence=sentence,
-        exit=decode_status(None),
-        usage=Usage(),
-        limits=settings.limits_for(of.instrument, of.rb),
-        guards=Guards(),
-    )
+    outcome = BoxOutcome.without_run(verdict, sentence, settings.limits_for(of.instrument, of.rb))
     return Outcome(
         kind="committed",
         by="supervisor",

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from sandbox import box
 from sandbox.box import Box
 from sandbox.copyout import OutputRejected
-from sandbox.outcome import Guards, Outcome, Usage, decode_status
+from sandbox.outcome import Outcome
 from sandbox.verdict import Verdict
-from supervisor import provenance
+from supervisor import filing, provenance
 from supervisor.datadigest import LIMIT
 from supervisor.localfiles import Destination
 from supervisor.recorder import Recorder
@@ -273,13 +273,8 @@ def _file(destination: Destination, running: Running, outcome: Outcome, recorder
 
 
 def _logs(outcome: Outcome, running: Running) -> dict[str, bytes]:
-    """Return the two logs; as in production, the script's own ends with how it ended, where that was not well."""
-    script = running.logs.stdout.text()
-    if outcome.traceback:
-        script += b"\n" + outcome.traceback.encode("utf-8", "replace")
-    if outcome.verdict is not Verdict.completed:
-        script += b"\n" + outcome.sentence.encode("utf-8", "replace") + b"\n"
-    return {SCRIPT_LOG: script, ERROR_LOG: running.logs.stderr.text()}
+    stdout, stderr = running.logs.stdout.text(), running.logs.stderr.text()
+    return {SCRIPT_LOG: filing.script_log(outcome, stdout), ERROR_LOG: stderr}
 
 
 def _ended(outcome: Outcome, verdict: Verdict, sentence: str) -> Outcome:
@@ -291,11 +286,4 @@ def _with_remark(outcome: Outcome, remark: str) -> Outcome:
 
 
 def _unavailable(order: LocalRun, sentence: str) -> Outcome:
-    return Outcome(
-        verdict=Verdict.unavailable,
-        sentence=sentence,
-        exit=decode_status(None),
-        usage=Usage(),
-        limits=order.limits,
-        guards=Guards(),
-    )
+    return Outcome.without_run(Verdict.unavailable, sentence, order.limits)

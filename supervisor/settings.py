@@ -101,7 +101,7 @@ class Retry(Section):
         "6 h", "Longest wait between two attempts, and the `retry_in` that a producer is told.", gt=0
     )
     cap: StrictInt = setting(
-        5, "Attempts in all; reached: the run ends as `unavailable` with an error reply.", ge=1, le=1000
+        12, "Attempts in all; reached: the run ends as `unavailable` with an error reply.", ge=1, le=1000
     )
     jitter: StrictFloat = setting(
         0.2,

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.copyout import OutputRejected
 from sandbox.ending import not_built
-from sandbox.outcome import Guards, Usage, decode_status
 from sandbox.outcome import Outcome as BoxOutcome
 from sandbox.verdict import KillReason, SetupFailure, Verdict
-from supervisor import answers, durable, preflight, records, sentences
+from supervisor import answers, durable, filing, preflight, records, sentences
 from supervisor.cells import RbCells, link_final
 from supervisor.failpoints import effect
 from supervisor.layout import Layout
@@ -203,6 +202,7 @@ class StoreHand(threading.Thread):
             return
         if isinstance(running, SetupFailure):
             self._staging.drop()
+            self._staging.targets = []  # a commit that named them would wait for their promotion for ever
             self._failure = running
             self._unbuilt()
             return
@@ -299,64 +299,30 @@ class StoreHand(threading.Thread):
                 self._release("host shutdown")
                 return
             raise LostLock("no beat was completed in time")
+        plan = self._plan
         logs = {"stdout": running.logs.stdout.text(), "stderr": running.logs.stderr.text()}
         if outcome.verdict is not Verdict.completed:
-            self._file_logs(outcome, logs)
+            filing.logs(plan, self._staging, outcome, logs, self._papers)
             self._commit(outcome, logs)
             return
         try:
-            outcome = self._file_outputs(outcome, running, logs)
+            outcome = filing.results(
+                plan, self._staging, outcome, running, logs, papers=self._papers, moved=self._beat_if_due
+            )
         except SiteTrouble as problem:
             self._site(problem, outcome, logs)
             return
         except OutputRejected as changed:  # something outside the box wrote into its scratch
             outcome = replace(outcome, verdict=Verdict.output_rejected, sentence=sentences.rejected(str(changed)))
-            self._file_logs(outcome, logs)
+            filing.logs(plan, self._staging, outcome, logs, self._papers)
         self._commit(outcome, logs)
-
-    def _file_outputs(self, outcome: BoxOutcome, running: Running, logs: dict[str, bytes]) -> BoxOutcome:
-        remarks = [outcome.message] if outcome.message else []
-        for path in outcome.extra_dirs:
-            remark = self._staging.open_extra(path)
-            if remark:
-                remarks.append(remark)
-        named = self._named_logs(outcome, logs, self._plan.log_names)
-        manifest = running.manifest
-        assert manifest is not None  # a completed run has been inspected
-        outcome = replace(outcome, message="; ".join(remarks))
-        outputs = self._staging.fill(manifest, running.out_fd, named, self._beat_if_due, self._papers(outcome))
-        return answers.with_outputs(outcome, outputs, outcome.message)
-
-    def _file_logs(self, outcome: BoxOutcome, logs: dict[str, bytes]) -> None:
-        """Stage the logs of a run that did not complete; where the archive takes none, the reply still holds them."""
-        try:
-            named = self._named_logs(outcome, logs, self._plan.attempt_log_names)
-            self._staging.keep_logs_only(named, self._papers(outcome).make(()))
-        except SiteTrouble:
-            self._staging.drop()
-            self._staging.targets = []
 
     def _papers(self, outcome: BoxOutcome) -> Papers:
         assert self._recorder is not None  # there is an outcome only of a box that was let go
         return self._recorder.papers(outcome, self._beat_if_due_quietly)
 
-    def _named_logs(self, outcome: BoxOutcome, logs: dict[str, bytes], log_names: list[str]) -> dict[str, bytes]:
-        script = logs.get("stdout", b"")
-        if outcome.traceback:
-            script += b"\n" + outcome.traceback.encode("utf-8", "replace")
-        if outcome.verdict is not Verdict.completed:
-            script += b"\n" + outcome.sentence.encode("utf-8", "replace") + b"\n"
-        return dict(zip(log_names, (script, logs.get("stderr", b"")), strict=True))
-
     def _without_run(self, verdict: Verdict, sentence: str) -> BoxOutcome:
-        return BoxOutcome(
-            verdict=verdict,
-            sentence=sentence,
-            exit=decode_status(None),
-            usage=Usage(),
-            limits=self._limits,
-            guards=Guards(),
-        )
+        return BoxOutcome.without_run(verdict, sentence, self._limits)
 
     def _site(self, problem: SiteTrouble, outcome: BoxOutcome | None, logs: dict[str, bytes]) -> None:
         """A condition of the site: try again later, or end as unavailable; one side retries (DESIGN §5)."""

@@ -128,3 +128,13 @@ def test_a_nursery_whose_supervisor_died_before_it_was_ready_serves_the_next_one
             os.close(write)
             _, said = nursery.communicate(timeout=30)
         assert (nursery.returncode, said) == (0, b"")
+
+
+def test_a_builder_that_dies_while_it_is_given_the_script_ends_the_run_and_keeps_the_good_result(tmp_path):
+    story = replace(STORIES["disk"], verdicts=STORIES["disk"].verdicts | {"again": {"setup_failed"}})
+    with FleetSite(tmp_path / "site") as site:
+        story.prepare(site)
+        before = snapshot(site, story)
+        site.hold_nth("shepherd", "box.give before", 1, lambda: kill(site, "builder"))
+        story.act(site)
+        check(site, story, before)

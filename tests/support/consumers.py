@@ -77,21 +77,24 @@ class Consumer:
         else:
             self.accepted.append((kind, body))
 
-    def listen(
-        self, client: StompClient, queues: Mapping[str, str], until: Callable[[], object], patience: float
-    ) -> None:
-        """Take replies from all queues over one connection, as they come, until `until` answers something true."""
+    def subscribe(self, client: StompClient, queues: Mapping[str, str]) -> None:
+        """Listen to every queue over one connection, so that replies come in the order in which they were sent."""
         for kind in self.kinds:
             if queues.get(kind):
                 client.write("SUBSCRIBE", {"destination": queues[kind], "id": kind, "ack": "auto"})
+
+    def listen(self, client: StompClient, until: Callable[[], object], patience: float) -> None:
+        """Take replies as they come until `until` answers something true."""
         while not until():
             frame = client.read(patience)
             assert frame is not None, f"no reply in {patience} s; so far {self.accepted}, refused {self.refused}"
             assert frame.command == "MESSAGE", frame
             self.take(frame.headers["subscription"], frame.body)
-        for kind in self.kinds:
-            if queues.get(kind):
-                client.write("UNSUBSCRIBE", {"id": kind})
+
+    def listen_on(self, client: StompClient, idle: float = 1.0) -> None:
+        """Take whatever else comes, until nothing has come for `idle` seconds."""
+        while (frame := client.read(idle)) is not None:
+            self.take(frame.headers["subscription"], frame.body)
 
     def _take(self, kind: str, body: dict[str, Any]) -> None:
         raise NotImplementedError

@@ -78,6 +78,7 @@ archive_directory = "{base}/archive/{{instrument}}/RB{{rb}}/autoreduced/{{run}}/
 ceph_directory = "{base}/archive/ceph/{{instrument}}/RB{{rb}}/{{run}}/"
 excitation_directory = "{base}/archive/{{instrument}}/RB{{rb}}/"
 excitation_instruments = ["{merging}"]
+version_directory = ""
 script = "{base}/scripts/{{instrument}}/reduce.py"
 variables = "{base}/scripts/{{instrument}}/reduce_vars.py"
 """
@@ -247,8 +248,6 @@ class FleetSite:
             "reduction_arguments": {"standard_vars": variables or {}, "advanced_vars": {}},
             "message": "",
         }
-        if script is None:
-            body["flat_output"] = True
         return json.dumps(body).encode()
 
     def cancellation(self, run: str, *, instrument: str = REPLACING) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor import replies
+from supervisor import replies, replyheaders
 from supervisor.replies import SKIPPED, Context, Reply, Report, extension_of
 from supervisor.replybody import permission_error
 from supervisor.replysize import cut
@@ -381,3 +381,11 @@ def test_what_the_shepherd_uses_needs_the_standard_library_alone(module):
     done = subprocess.run([sys.executable, "-c", code], check=False, env={"PYTHONPATH": ":".join(sys.path)})
 
     assert done.returncode == 0
+
+
+def test_the_facts_in_headers_are_bounded_as_a_whole():
+    facts = {"job_id": "j", "verdict": "v" * 2000, "sentence": ":" * 2000, "usage": {"a": 1}}
+
+    headers = replyheaders.of_facts(facts)
+
+    assert set(headers) == {"supervisor-job-id", "supervisor-verdict"}, "a colon takes two bytes on the wire"
