@@ -98,6 +98,10 @@ class Groups:
         """
         return self._subtree.make(name, limits) if self._subtree else NullGroup(name)
 
+    def existing(self, name: str) -> Group:
+        """Returns the group of a box, whether it stands or not."""
+        return self._subtree.existing(name) if self._subtree else NullGroup(name)
+
     def sweep(self, alive: Callable[[str], bool], patience: float = 10.0) -> tuple[str, ...]:
         """Ends and removes the groups that a crash has left.
 
@@ -126,5 +130,4 @@ class Groups:
         Raises:
             TimeoutError, OSError: see `Group.end`.
         """
-        if self._subtree is not None:
-            self._subtree.existing(name).end(patience)
+        self.existing(name).end(patience)

@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from sandbox.cgroups import Groups
 from sandbox.linux import proctree
 from sandbox.linux.openfiles import held_below
 from sandbox.scratch import remove_tree
@@ -40,6 +41,7 @@ def end_box(run: RunRecord, spool: str) -> bool:
         return False  # it waits for its init, which is ending the tree
     try:
         proctree.end_carriers(run.token, _PATIENCE)
+        _discard_group(run.token)
     except TimeoutError:
         return False
     parent, name = os.path.split(run.scratch)
@@ -77,8 +79,27 @@ def sweep_spool(spool: str, *, older_than: float, now: float) -> bool:
         if age < older_than or proctree.carriers(name):
             again = True
             continue
+        try:
+            _discard_group(name)
+        except TimeoutError:
+            again = True
+            continue
         _remove(spool, name)
     return again
+
+
+def _discard_group(token: str) -> None:
+    """End and remove the control group of a box; where its files are out of reach, the proof by the token stands alone.
+
+    Raises:
+        TimeoutError: something in it does not end.
+    """
+    try:
+        Groups.find().discard(token, _PATIENCE)
+    except TimeoutError:
+        raise
+    except OSError:
+        return
 
 
 def _remove(spool: str, name: str) -> None:

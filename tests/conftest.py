@@ -9,6 +9,8 @@ import pytest
 from activemq import ActiveMQ
 from hypothesis import settings
 
+from sandbox.cgroups import Groups
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -19,6 +21,13 @@ collect_ignore = ["fieldscripts"]
 # A checkout of somebody else's is not written to, and a busy box is no reason to fail.
 settings.register_profile("project", database=None, deadline=None)
 settings.load_profile("project")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove the control groups of boxes whose shepherds tests have killed, when every worker has ended."""
+    if not hasattr(session.config, "workerinput"):
+        groups = Groups.find()
+        groups.sweep(lambda name: not groups.existing(name).is_empty())
 
 
 @pytest.fixture(scope="session")
