@@ -86,7 +86,8 @@ def test_the_logs_stand_beside_the_result_under_the_names_of_2016(name, reduced)
     stem = f"RB{run.rb}Run{int(run.run)}"
 
     logs = reduced.folder(run) / "reduction_log"
-    assert sorted(os.listdir(logs)) == [f"{stem}Mantid.log", f"{stem}Script.out"]
+    record = ["reduce.py", "reduce_vars.json", "reduction.json"]
+    assert sorted(os.listdir(logs)) == [f"{stem}Mantid.log", f"{stem}Script.out", *record]
     script_log = (logs / f"{stem}Script.out").read_text()
     assert str(int(run.run)) in script_log
     assert script_log in told["reduction_log"]

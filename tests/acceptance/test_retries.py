@@ -151,6 +151,7 @@ def test_a_run_that_waits_for_its_data_outlives_its_supervisor_and_holds_nobody_
 
     other = site.send(site.run(WRITES, run=75514))  # of the same RB, and there is but one slot
     site.completed(other)
+    site.outcome(other)  # a reply whose receipt is not noted yet would rightly come again after the kill
     site.kill()
     site.start()
     begun(site, late, site.attempts(late) + 1)
