@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sandbox import copyout, handoff
 from sandbox.cgroup import CgroupFacts
 from sandbox.handoff import HandoffOut, HandoffProblem
+from sandbox.limits import MiB
 from sandbox.outcome import Guards, Measure, Outcome, OutputFile, Usage, decode_status
 from sandbox.sentence import sentence
 from sandbox.verdict import ExitFacts, KillReason, SetupFailure, judge
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from sandbox.limits import Limits
     from sandbox.meter import Breach, Meter
     from sandbox.scratch import Scratch
+
+
+#: What a child of the init touches of its own between fork and exec, bytes at most: its peak begins a little above the
+#: init's, and that says nothing of the script.
+_BEFORE_EXEC: Final = 4 * MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +160,7 @@ def _usage(ending: Ending) -> Usage:
         value=ending.wall if evidence.wall is None else evidence.wall, source="clock", exact=evidence.wall is not None
     )
     # A script too short for a sample still has a bound from the kernel.
-    peak = evidence.peak if evidence.peak > evidence.floor or not ending.meter.peak else 0
+    peak = evidence.peak if evidence.peak > evidence.floor + _BEFORE_EXEC or not ending.meter.peak else 0
     usage = ending.meter.usage(wall=wall, cpu_reaped=evidence.cpu, peak_reaped=peak, io_reaped=evidence.io)
     group = ending.cgroup
     return replace(
