@@ -1,8 +1,7 @@
 """The blueprint of a box: what is worked out and written down before anything of the script exists.
 
 From a `Box` and its scratch come the script's file, the order for the harness, and the plan that builder and init carry
-through their forks. A box whose script is read
-from a slow file system, once its builder waits, is worked out twice.
+through their forks. A box whose script is read from a slow file system, once its builder waits, is worked out twice.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from sandbox.verdict import Verdict
 from supervisor import filing, provenance
 from supervisor.datadigest import LIMIT
 from supervisor.localfiles import Destination
+from supervisor.ondisk import read_defaults
 from supervisor.recorder import Recorder
 from supervisor.staging import trouble
 
@@ -46,8 +47,6 @@ _RUN = re.compile(r"([0-9]{1,18})(?:\.[A-Za-z][A-Za-z0-9]*)*$", re.ASCII)
 _INSTRUMENT = re.compile(r"([A-Za-z]+)[_-]?", re.ASCII)
 #: Seconds of each turn that may go into reading the data for their digest while the box runs.
 _READING = 0.05
-#: Bytes of a reduce_vars.py that the record takes; the largest in production has 50 kB.
-_DEFAULTS = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +170,7 @@ def _spool(path: str) -> Iterator[str]:
 
 def _origin(order: LocalRun) -> provenance.Origin:
     named = name_of(order.data)
+    defaults = order.variables.defaults
     return provenance.Origin(
         instrument=named.instrument,
         run=named.run,
@@ -180,8 +180,9 @@ def _origin(order: LocalRun) -> provenance.Origin:
         script_name=_script_name(order),
         script_from=order.script_path,
         variables=order.variables.values,
-        defaults=_text_of(order.variables.defaults),
-        defaults_from=order.variables.defaults or "",
+        # As it is when the run begins; where it cannot be read, the record goes without.
+        defaults=read_defaults(defaults) if defaults else None,
+        defaults_from=defaults or "",
         data=(order.data, *order.more_data),
         argv=order.interpreter,
         env=order.env,
@@ -192,18 +193,6 @@ def _origin(order: LocalRun) -> provenance.Origin:
         skip_anywhere=order.skip_anywhere,
         script_args=order.script_args,
     )
-
-
-def _text_of(defaults: str | None) -> bytes | None:
-    """The text of a reduce_vars.py as it is when the run begins; None where there is none, or none that can be read."""
-    if defaults is None:
-        return None
-    try:
-        with open(defaults, "rb") as file:
-            text = file.read(_DEFAULTS + 1)
-    except OSError:
-        return None
-    return text if len(text) <= _DEFAULTS else None
 
 
 def _script_name(order: LocalRun) -> str:

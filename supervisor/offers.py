@@ -41,6 +41,8 @@ class Offers:
         floor = settings.floor_for(instrument)
         if not floors.enough(floor, self.level):
             return f'isolation "{floor}" is required for {instrument}, and this host proves "{self.level}" only'
+        if not self.failing:
+            return ""  # asked for each job that waits, at each look: nothing is worked out where all is well
         try:
             profile = settings.interpreter_for(instrument, software)
         except NoProfile:

@@ -63,7 +63,7 @@ def read_all(
     if text is not None and interpreters:
         env = conda_env(text)
         profile = Profiles.from_json(interpreters, chosen).for_conda(env) if env else None
-    return Found(script=text, profile=profile, defaults=_defaults(default_vars) if default_vars else None)
+    return Found(script=text, profile=profile, defaults=read_defaults(default_vars) if default_vars else None)
 
 
 def _script(script: Mapping[str, Any], instrument: str) -> bytes:
@@ -83,7 +83,7 @@ def _trouble(path: str, error: OSError) -> SiteTrouble:
     return SiteTrouble("script", str(trouble("reduction script", path, error)))
 
 
-def _defaults(path: str) -> bytes | None:
+def read_defaults(path: str) -> bytes | None:
     """Return the defaults; most instruments of a new site have none, and the message's values are whole without."""
     try:
         return _read(path)
