@@ -12,11 +12,13 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from sandbox import handoff
+from sandbox import enclosure, handoff, levels
+from sandbox.enclosure import Enclosure, Sized
 from sandbox.environment import environment
 from sandbox.handoff import HandoffIn
 from sandbox.init import Plan
 from sandbox.linux import rlimits
+from sandbox.places import Places
 
 if TYPE_CHECKING:
     from sandbox.box import Box
@@ -24,11 +26,15 @@ if TYPE_CHECKING:
     from sandbox.limits import Limits
     from sandbox.scratch import Scratch
 
-_HARNESS: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness.py")
 #: RLIMIT_CPU stands behind the sampler, which knows the whole tree: it lets this many seconds more pass.
 _CPU_BACKSTOP: Final = 3
 #: Not `reduce_vars.py`: the script's folder is importable, and that name belongs to the message's values.
 _DEFAULTS: Final = "reduce_vars_of_the_instrument.py"
+#: Size of /tmp, and of the sized scratch, where no limit names one; and how many files they hold then.
+_SIZE: Final = 2 << 30
+_FILES: Final = 100_000
+#: Folders and files of our own in the sized scratch.
+_OWN_INODES: Final = 16
 
 
 def write_script(scratch: Scratch, box: Box) -> None:
@@ -41,16 +47,8 @@ def write_script(scratch: Scratch, box: Box) -> None:
     if os.path.basename(box.script_name) != box.script_name or box.script_name in {"", ".", ".."}:
         raise ValueError(f"script name {box.script_name!r} is no plain file name")
     _write(scratch, box.script_name, box.script)
-
-
-def write_defaults(scratch: Scratch, text: bytes) -> str:
-    """Writes the instrument's own reduce_vars.py beside the script, and returns its path.
-
-    Raises:
-        OSError: the scratch does not take it.
-    """
-    _write(scratch, _DEFAULTS, text)
-    return os.path.join(scratch.folder("script"), _DEFAULTS)
+    if box.defaults is not None:
+        _write(scratch, _DEFAULTS, box.defaults)
 
 
 def _write(scratch: Scratch, name: str, text: bytes) -> None:
@@ -71,17 +69,23 @@ def write_order(scratch: Scratch, box: Box) -> None:
     handoff.write(scratch.handoff_fd, _order(box, scratch))
 
 
+def places_of(box: Box, scratch: Scratch) -> Places:
+    """Returns where things are for the script."""
+    return Places.in_tree() if "tree" in guards_wanted(box) else Places.on_host(scratch.path)
+
+
 def _order(box: Box, scratch: Scratch) -> HandoffIn:
+    places = places_of(box, scratch)
     return HandoffIn(
         input_files=box.input_files,
-        output_dir=scratch.folder("out") + ("/" if box.output_slash else ""),
-        script=os.path.join(scratch.folder("script"), box.script_name),
+        output_dir=places.result + ("/" if box.output_slash else ""),
+        script=os.path.join(places.script, box.script_name),
         script_sha256=hashlib.sha256(box.script).hexdigest(),
         mode=box.mode,
         reduce_vars=box.reduce_vars,
         facts=box.facts,
         batch=box.batch,
-        default_vars=box.default_vars,
+        default_vars=None if box.defaults is None else os.path.join(places.script, _DEFAULTS),
         skip_anywhere=box.skip_anywhere,
         script_args=box.script_args,
     )
@@ -101,10 +105,11 @@ def plan_of(box: Box, scratch: Scratch, group: Group) -> Plan:
     if not box.interpreter:
         raise ValueError("the interpreter is empty; name a program")
     processors = _processors(box.limits.cpus, scratch.token)
+    places = places_of(box, scratch)
     env = environment(
         token=scratch.token,
-        home=scratch.folder("home"),
-        tmp=scratch.folder("tmp"),
+        home=places.home,
+        tmp=places.tmp,
         interpreter=box.interpreter[0],
         threads=len(processors) or len(os.sched_getaffinity(0)),
         extra=box.env,
@@ -113,12 +118,52 @@ def plan_of(box: Box, scratch: Scratch, group: Group) -> Plan:
     if "/" not in program:
         program = shutil.which(program, path=env["PATH"]) or program
     return Plan(
-        argv=(program, *box.interpreter[1:], _HARNESS, scratch.folder("handoff")),
+        argv=(program, *box.interpreter[1:], places.harness, places.handoff),
         env=env,
-        cwd=scratch.folder("out" if box.mode == "program" else "work"),
+        cwd=places.result if box.mode == "program" else places.work,
         rlimits=_rlimits(box.limits, count_tasks=not group.holds("processes")),
         processors=processors,
         mute_after=box.mute_after,
+        enclosure=enclosure_of(box, scratch),
+    )
+
+
+def guards_wanted(box: Box) -> frozenset[str]:
+    """Returns the guards that close a box of this level; none at level "none".
+
+    Raises:
+        ValueError: the level, or a guard to be left out, is unknown.
+    """
+    unknown = box.without - levels.GUARDS
+    if unknown:
+        raise ValueError(f"guard {min(unknown)!r} is unknown; guards are {', '.join(sorted(levels.GUARDS))}")
+    wanted = levels.needed(box.level) & levels.GUARDS
+    if box.level == "none":
+        return frozenset()
+    if enclosure.has_landlock():
+        wanted |= {"landlock"}
+    wanted |= {"cgroupns"}
+    return wanted - box.without - ({"net"} if box.network else set())
+
+
+def enclosure_of(box: Box, scratch: Scratch) -> Enclosure | None:
+    """Returns what closes a box, None for level "none"."""
+    if box.level == "none":
+        return None
+    limits = box.limits
+    tmp = Sized(size=max(1, limits.tmp or limits.memory or _SIZE), inodes=limits.files or _FILES)
+    hard = Sized(size=max(1, limits.output or _SIZE), inodes=(limits.files or _FILES) + _OWN_INODES)
+    return Enclosure(
+        guards=guards_wanted(box),
+        scratch=scratch.path,
+        harness=Places.on_host("").harness,
+        data=box.input_files,
+        readable=box.readable,
+        hidden=(*box.hidden, os.path.abspath(box.spool)),
+        interpreter=box.closure.folders if box.closure else (),
+        links=box.closure.links if box.closure else {},
+        tmp=tmp,
+        hard=hard if box.level == "hostile" else None,
     )
 
 
@@ -147,11 +192,11 @@ def _processors(cpus: float | None, token: str) -> tuple[int, ...]:
     return tuple(sorted((usable + usable)[first : first + count]))
 
 
-def guards_of(plan: Plan, group: Group) -> dict[str, str]:
+def guards_of(level: str, plan: Plan, group: Group) -> dict[str, str]:
     """Returns the guards that a box of this plan will have: what its group does not hold, sampler and rlimits do."""
     as_root = os.geteuid() == 0
     return {
-        "level": "none",
+        "level": level,
         "memory": "sampler",
         "processes": "sampler" if as_root or "nproc" not in plan.rlimits else "rlimit",
         "kill": "tree",
@@ -161,5 +206,6 @@ def guards_of(plan: Plan, group: Group) -> dict[str, str]:
         "fds": "closed",
         "no_new_privs": "on",
         "identity": "root" if as_root else "user",
+        **(enclosure.in_force(plan.enclosure) if plan.enclosure else {}),
         **group.guards(),
     }

@@ -29,7 +29,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from sandbox import blueprint, builder, init
+from sandbox import blueprint, builder, enclosure, init, levels
 from sandbox.cgroups import Groups
 from sandbox.channels import Channels
 from sandbox.ending import not_built
@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from sandbox.cgroup import Group
+    from sandbox.closure import Closure
     from sandbox.handoff import Mode
+    from sandbox.levels import Level
     from sandbox.outcome import Outcome
 
 
@@ -74,7 +76,8 @@ class Box:
     limits: Limits = field(default_factory=Limits)
     #: What the limits are set for, named in sentences.
     subject: str = ""
-    default_vars: str | None = None
+    #: Text of the instrument's own reduce_vars.py, whose values stay underneath the message's.
+    defaults: bytes | None = None
     batch: bool = False
     skip_anywhere: bool = False
     #: Further arguments of a script in program mode.
@@ -87,6 +90,18 @@ class Box:
     sample_every: float = 0.2
     #: "auto": a control group holds memory and processes where this process may make one; "off": the sampler does.
     cgroup: Literal["auto", "off"] = "auto"
+    #: What the box is built to hold, or not at all (`sandbox.levels`).
+    level: Level = "none"
+    #: Whether the script has the host's network; at level "none" it always has.
+    network: bool = False
+    #: Further files and folders that the script may read; at level "none" nothing keeps it from any.
+    readable: tuple[str, ...] = ()
+    #: Folders of the host that the script must not see even in what is shown.
+    hidden: tuple[str, ...] = ()
+    #: What the interpreter needs beyond the distribution's folders.
+    closure: Closure | None = None
+    #: Guards that are left out, to see what they are for; only tests do that.
+    without: frozenset[str] = frozenset()
 
 
 class BoxError(Exception):
@@ -137,6 +152,7 @@ class Prepared:
         interpreter: tuple[str, ...] | None = None,
         env: Mapping[str, str] | None = None,
         defaults: bytes | None = None,
+        closure: Closure | None = None,
     ) -> None:
         """Gives a box whose builder waits what was found on a shared file system; what is None stays as it is.
 
@@ -147,6 +163,7 @@ class Prepared:
             interpreter: program and first arguments.
             env: variables on top of the clean environment.
             defaults: text of the instrument's own reduce_vars.py.
+            closure: what the interpreter needs beyond the distribution's folders.
 
         Raises:
             BoxError: a step failed; the box still waits.
@@ -157,11 +174,11 @@ class Prepared:
             script=now.script if script is None else script,
             interpreter=now.interpreter if interpreter is None else interpreter,
             env=now.env if env is None else env,
+            defaults=now.defaults if defaults is None else defaults,
+            closure=now.closure if closure is None else closure,
         )
         step = _Step("script")
         try:
-            if defaults is not None:
-                box = replace(box, default_vars=blueprint.write_defaults(self._scratch, defaults))
             blueprint.write_script(self._scratch, box)
             step.name = "handoff"
             blueprint.write_order(self._scratch, box)
@@ -227,7 +244,7 @@ def prepare(box: Box) -> Prepared:
             step.name = "plan"
             plan = blueprint.plan_of(box, scratch, group)
             step.name = "pipes"
-            channels = Channels(box.limits.log)
+            channels = Channels(box.limits.log, handover=plan.enclosure is not None)
             made.callback(channels.close)
             step.name = "fork"
             adopt()
@@ -247,7 +264,7 @@ def prepare(box: Box) -> Prepared:
         channels=channels,
         group=group,
         builder_id=identity,
-        guards=blueprint.guards_of(plan, group),
+        guards=blueprint.guards_of(box.level, plan, group),
     )
 
 
@@ -255,7 +272,28 @@ def _group(box: Box, token: str) -> Group:
     if box.cgroup not in {"auto", "off"}:
         raise ValueError(f"cgroup {box.cgroup!r} is neither 'auto' nor 'off'")
     groups = Groups.find() if box.cgroup == "auto" else Groups(None, "switched off")
-    return groups.make(token, box.limits)
+    group = groups.make(token, box.limits)
+    try:
+        _hold_to_level(box, groups.reason, group)
+    except ValueError:
+        group.remove()
+        raise
+    return group
+
+
+def _hold_to_level(box: Box, reason: str, group: Group) -> None:
+    """Refuses a box of level `hostile` that would lack a guard; what else a level needs is built or fails."""
+    if box.level != "hostile":
+        return
+    held = group.guards()
+    lacking = sorted(levels.BY_GROUP - held.keys())
+    if lacking:
+        raise ValueError(
+            f"level hostile needs a control group that holds {', '.join(lacking)}: {reason or 'this one does not'}; "
+            "serve under a unit with Delegate=yes, or ask for level contained"
+        )
+    if not enclosure.has_landlock():
+        raise ValueError("level hostile needs Landlock ABI 2; boot with lsm=landlock,... or ask for level contained")
 
 
 @dataclass(slots=True)

@@ -8,17 +8,19 @@ builder ends them.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import signal
+import socket
 import struct
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sandbox import init, reports
-from sandbox.linux import cgroupfiles, fork, prctl
+from sandbox import enclosure, init, reports
+from sandbox.linux import cgroupfiles, fork, prctl, proctree
 
 if TYPE_CHECKING:
     from sandbox.init import Plan, Wires
@@ -69,9 +71,13 @@ def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
             word = os.read(wires.life, 1)
         if word != init.GO:
             return 0  # abandoned
-        builder = os.getpid()
-        child = fork.fork_into(lambda: init.main(plan, wires, builder))
-    except (OSError, prctl.ParentGoneError) as error:
+        if plan.enclosure is None:
+            builder = os.getpid()
+            child = fork.fork_into(lambda: init.main(plan, wires, builder))
+        else:
+            stage = "enclosure"
+            child = _enclosed(plan, wires)
+    except (OSError, ValueError, prctl.ParentGoneError) as error:
         init.fail(wires.report, stage, error)
         return 1
     for fd in (wires.life, wires.stdout, wires.stderr, *wires.script_leaf):
@@ -79,16 +85,50 @@ def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
     return _stand_by(child, wires.report)
 
 
+def _enclosed(plan: Plan, wires: Wires) -> int:
+    """Leaves the host, forks the init, and tells the shepherd by which pid the host knows it."""
+    assert plan.enclosure is not None
+    given = enclosure.leave_host(plan.enclosure)
+    if wires.handover >= 0:
+        with socket.socket(fileno=wires.handover) as handover:
+            if given:
+                socket.send_fds(handover, [b"F"], given)
+        wires = replace(wires, handover=-1)
+    for fd in given:
+        os.close(fd)
+    own_pids = "pid" in plan.enclosure.guards
+    builder = 0 if own_pids else os.getpid()
+    read, write = os.pipe2(os.O_CLOEXEC)
+    child = fork.fork_into(lambda: init.main(plan, wires, builder, _keep_only(read, write)))
+    os.close(read)
+    # While the init waits at the gate the host's /proc is still ours to look into.
+    if own_pids:
+        reports.write(wires.report, {"inside": True, "init": proctree.identity(child)})
+    with contextlib.suppress(BrokenPipeError):
+        os.write(write, init.GO)
+    os.close(write)
+    return child
+
+
+def _keep_only(kept: int, other: int) -> int:
+    os.close(other)
+    return kept
+
+
 def amendment(plan: Plan) -> bytes:
-    """Returns what is said on the life pipe so that the builder runs the program of another plan.."""
-    body = json.dumps({"argv": plan.argv, "env": dict(plan.env)}).encode()
+    """Returns what is said on the life pipe so that the builder runs the program of another plan."""
+    told = {"argv": plan.argv, "env": dict(plan.env), "enclosure": plan.enclosure and plan.enclosure.amendment()}
+    body = json.dumps(told).encode()
     return AMEND + _LENGTH.pack(len(body)) + body
 
 
 def _amended(plan: Plan, life: int) -> Plan:
     (length,) = _LENGTH.unpack(_read_exactly(life, _LENGTH.size))
     told = json.loads(_read_exactly(life, length))
-    return replace(plan, argv=tuple(told["argv"]), env=told["env"])
+    plan = replace(plan, argv=tuple(told["argv"]), env=told["env"])
+    if plan.enclosure and told["enclosure"]:
+        plan = replace(plan, enclosure=replace(plan.enclosure, **plan.enclosure.amended(told["enclosure"])))
+    return plan
 
 
 def _read_exactly(fd: int, count: int) -> bytes:

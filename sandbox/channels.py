@@ -7,7 +7,8 @@ import errno
 import fcntl
 import os
 import select
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from sandbox import init
@@ -20,6 +21,8 @@ _CHUNK: Final = 256 << 10
 _CHUNKS: Final = 16
 #: Words that wait in the pipe while nobody reads them: only the latest matter, so the pipe may be full.
 _PIPE_BYTES: Final = 256 << 10
+#: Descriptors that a builder gives at most.
+_MOST_GIVEN: Final = 8
 #: Seconds in which a builder that waits has to read what it is told.
 _PATIENCE: Final = 10
 
@@ -45,11 +48,12 @@ class Logs:
 class Channels:
     """Four pipes and one epoll descriptor that is readable when any of them has something to say."""
 
-    def __init__(self, log_limit: int) -> None:
+    def __init__(self, log_limit: int, *, handover: bool = False) -> None:
         """Makes the pipes.
 
         Args:
             log_limit: bytes that are kept of each stream.
+            handover: make a socket as well by which the builder gives descriptors.
 
         Raises:
             OSError: no descriptors left; nothing stays open.
@@ -81,6 +85,13 @@ class Channels:
             #: The ends that the builder takes; closed here by `hand_over`.
             self.inner = Wires(life=life_read, report=report, stdout=out, stderr=err)
             self._inner_open = True
+            self._handover: socket.socket | None = None
+            if handover:
+                self._handover, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                opened.callback(self._handover.close)
+                self._handover.setblocking(False)
+                self.inner = replace(self.inner, handover=_high(inner.detach()))
+                opened.callback(os.close, self.inner.handover)
             opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -162,6 +173,18 @@ class Channels:
             self.reports.fd = -1
         return records
 
+    def given(self) -> tuple[int, ...]:
+        """Takes the descriptors that the builder has given, once; they are the caller's."""
+        if self._handover is None:
+            return ()
+        with self._handover as handover:
+            self._handover = None
+            try:
+                _, given, _, _ = socket.recv_fds(handover, 1, _MOST_GIVEN)
+            except BlockingIOError:
+                return ()
+        return tuple(given)
+
     def _drop(self, fd: int) -> None:
         del self._streams[fd]
         self._forget(fd)
@@ -173,6 +196,8 @@ class Channels:
     def close(self) -> None:
         """Closes every descriptor; the end of the life pipe ends whatever still lives."""
         self.hand_over()
+        for fd in self.given():
+            os.close(fd)
         for fd in list(self._streams):
             self._drop(fd)
         if self.reports.fd >= 0:
@@ -186,9 +211,13 @@ class Channels:
 
 def _high_pipe() -> tuple[int, int]:
     """Makes a pipe whose ends close on exec and are numbered 3 or higher, also in a caller without 0, 1 and 2."""
-    ends = os.pipe()
-    high = tuple(fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in ends)
-    for low, fd in zip(ends, high, strict=True):
-        if low != fd:
-            os.close(low)
-    return high[0], high[1]
+    read, write = os.pipe()
+    return _high(read), _high(write)
+
+
+def _high(fd: int) -> int:
+    if fd > 2:
+        return fd
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return high

@@ -16,6 +16,8 @@ class Evidence:
     setup: SetupFailure | None = None
     script: Identity | None = None
     init: Identity | None = None
+    #: The script's pid in the box's own pid namespace; None where the box has none.
+    inside: int | None = None
     #: Monotonic second of the script's fork.
     began: float | None = None
     #: Whether a signal of ours was sent while the script lived.
@@ -55,11 +57,17 @@ class Evidence:
             self.setup = SetupFailure(
                 stage=str(record["stage"]), errno=int(record["errno"]), detail=str(record["detail"])
             )
+        elif "inside" in record and self.init is None:
+            self.init = _identity(record["init"])
         elif "script" in record and self.script is None:
             self.began = float(record["at"])
             self.floor = int(record["floor"])
-            self.init = _identity(record["init"])
             self.script = _identity(record["script"])
+            if self.init is None:
+                self.init = _identity(record["init"])
+            else:
+                # Both count their own pids; the builder has told the init's as the host knows it.
+                self.inside = self.script.pid
         elif "signalled" in record:
             self.signalled = True
         elif "status" in record and self.status is None:

@@ -22,11 +22,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox import reports
+from sandbox import enclosure, reports
 from sandbox.linux import cgroupfiles, fork, prctl, proctree, rlimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from sandbox.enclosure import Enclosure
 
 #: Words on the life pipe.
 GO: Final = b"G"
@@ -57,6 +59,8 @@ class Plan:
     processors: tuple[int, ...] = ()
     #: Seconds of silence on the life pipe after which the tree is ended.
     mute_after: float = 60.0
+    #: What closes the box; None leaves it open (level "none").
+    enclosure: Enclosure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,22 +74,40 @@ class Wires:
     #: Doorways (`cgroupfiles.doorway`) of the leaf for builder and init, and of the leaf for the script.
     init_leaf: tuple[int, ...] = ()
     script_leaf: tuple[int, ...] = ()
+    #: A socket by which the builder gives descriptors to the shepherd; -1 for none.
+    handover: int = -1
 
     def all(self) -> tuple[int, ...]:
         """Every descriptor."""
-        return (self.life, self.report, self.stdout, self.stderr, *self.init_leaf, *self.script_leaf)
+        pipes = (self.life, self.report, self.stdout, self.stderr, *self.init_leaf, *self.script_leaf)
+        return pipes if self.handover < 0 else (*pipes, self.handover)
 
 
-def main(plan: Plan, wires: Wires, builder: int) -> int:
-    """Lives the life of the init; runs in a forked child and returns its exit status."""
+def main(plan: Plan, wires: Wires, builder: int, gate: int = -1) -> int:
+    """Lives the life of the init; runs in a forked child and returns its exit status.
+
+    Args:
+        plan: what will run.
+        wires: the inner ends of the box's pipes.
+        builder: pid of the parent, 0 when that is in another pid namespace and so has none here.
+        gate: a pipe on which the builder says `GO` when the init may leave the host behind; -1 for none.
+    """
     stage = "init"
     try:
         fork.ignore_signals()
-        prctl.die_with_parent(signal.SIGTERM, builder)
+        # The init of a pid namespace takes everything in it along, and could not tell its parent from a later one.
+        prctl.die_with_parent(signal.SIGTERM if builder else signal.SIGKILL, builder)
+        if gate >= 0 and os.read(gate, 1) != GO:
+            return 0  # the builder ended before the death signal was armed
         prctl.adopt_orphans()
         fork.close_descriptors({0, 1, 2, *wires.all()})
+        if plan.enclosure:
+            stage = "enclosure"
+            enclosure.enter(plan.enclosure)
+            stage = "init"
         io = _open_io()
-        prctl.hide()  # from here on /proc/self belongs to root
+        if plan.enclosure is None or "hidden_init" in plan.enclosure.guards:
+            prctl.hide()  # from here on /proc/self belongs to root
         wake = _wake_on(signal.SIGCHLD, signal.SIGTERM)
         fork.unblock_signals()
         stage = "fork"
@@ -259,7 +281,10 @@ def _inside(plan: Plan, wires: Wires, init: int) -> int:
             os.sched_setaffinity(0, plan.processors)
         rlimits.apply(plan.rlimits)
         stage = "privileges"
-        prctl.forgo_new_privileges()
+        if plan.enclosure:
+            enclosure.seal(plan.enclosure)
+        else:
+            prctl.forgo_new_privileges()
         stage = "signals"
         fork.default_signals()
         fork.unblock_signals()

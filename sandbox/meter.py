@@ -14,6 +14,7 @@ from sandbox.verdict import KillReason
 if TYPE_CHECKING:
     from sandbox.cgroup import Group
     from sandbox.limits import Limits
+    from sandbox.volume import Volume
     from sandbox.watch import FolderWatch
 
 #: The first sample comes soon, for scripts that are short.
@@ -21,7 +22,7 @@ _FIRST: Final = 0.05
 #: Share of one processor that sampling takes at most: a tree of thousands is looked at less often.
 _SHARE: Final = 0.1
 #: The folders that a script writes besides its results; all are removed with the box.
-PRIVATE: Final = ("tmp", "work", "home")
+PRIVATE: Final = ("tmp", "work", "home", "handoff", "script")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class Meter:
         began: float,
         every: float,
         group: Group | None = None,
+        volumes: tuple[Volume, ...] = (),
+        hard: Volume | None = None,
     ) -> None:
         """Starts at the script's start.
 
@@ -56,12 +59,16 @@ class Meter:
             began: monotonic second of the script's start.
             every: seconds between two samples.
             group: the box's control group; where it holds the memory, the kernel ends what takes too much.
+            volumes: /tmp and /dev/shm, where they are the box's own; files in them are memory.
+            hard: the sized file system of all else that the script writes.
         """
         self._limits = limits
         self._group = group or NullGroup()
         self._memory = None if self._group.holds("memory") else limits.memory
         self._sampler = sampler
         self._watch = watch
+        self._volumes = volumes
+        self._hard = hard
         self._began = began
         self._every = every
         self._sample_at = began + min(_FIRST, every)
@@ -103,12 +110,13 @@ class Meter:
     def _sample(self, now: float) -> Breach | None:
         began = time.monotonic()
         limits, reading = self._limits, self._sampler.sample(now)
-        memory = reading.rss
+        stored = sum(volume.used() for volume in self._volumes)
+        memory = reading.rss + stored
         self._group.sample()
         if self._memory is not None and memory > self._memory and reading.processes > 1:
             # Workers that were forked share what their parent had loaded; counted for each, it is no memory.
             shared_once = self._sampler.proportional()
-            memory = memory if shared_once is None else min(memory, shared_once)
+            memory = memory if shared_once is None else min(memory, shared_once + stored)
         self.reading = reading
         if memory > self.peak:
             self.peak, self.top_process = memory, reading.top_process
@@ -133,8 +141,14 @@ class Meter:
         private = [self._watch.count(name) for name in PRIVATE]
         if limits.tmp is not None and self._watch.count("tmp").bytes > limits.tmp:
             self.ceilings.add("tmp")
+        if any(volume.exhausted() for volume in self._volumes):
+            self.ceilings.add("tmp")
         if limits.file_size is not None and max(out.largest, *(count.largest for count in private)) >= limits.file_size:
             self.ceilings.add("file_size")
+        if self._hard and (lacking := self._hard.exhausted()):
+            if lacking == "bytes":
+                return Breach(reason=KillReason.output_limit, ceiling="output", measured=self._hard.used())
+            return Breach(reason=KillReason.output_limit, ceiling="files", measured=out.entries)
         # All that a script writes lies on one disk: what is over in the private folders counts as output.
         room = None if limits.output is None or limits.tmp is None else limits.output + limits.tmp
         everything = out.bytes + sum(count.bytes for count in private)
@@ -142,8 +156,10 @@ class Meter:
             return Breach(reason=KillReason.output_limit, ceiling="output", measured=out.bytes)
         if room is not None and everything > room:
             return Breach(reason=KillReason.output_limit, ceiling="output", measured=everything)
-        if limits.files is not None and out.entries > limits.files:
-            return Breach(reason=KillReason.output_limit, ceiling="files", measured=out.entries)
+        # The folder of the results itself is none of them.
+        entries = out.entries - 1
+        if limits.files is not None and entries > limits.files:
+            return Breach(reason=KillReason.output_limit, ceiling="files", measured=entries)
         return None
 
     def close(self) -> None:

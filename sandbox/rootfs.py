@@ -72,7 +72,7 @@ def build(tree: Tree, root: str, *, modern: bool | None = None) -> None:
                 os.close(fd)
 
 
-def enter(root: str, *, modern: bool | None = None) -> None:
+def enter(root: str, *, modern: bool | None = None, fresh_proc: bool = True) -> None:
     """Mounts a fresh /proc in a built tree, makes it the root, and its own folders read-only; the host's tree is gone.
 
     The caller belongs to the new pid namespace. All processes of the mount namespace change root with it.
@@ -80,14 +80,16 @@ def enter(root: str, *, modern: bool | None = None) -> None:
     Args:
         root: where the tree was built.
         modern: see `mounts.bind`; None asks the kernel.
+        fresh_proc: off leaves the /proc that the tree shows.
 
     Raises:
         OSError: the kernel refused; the text names the call.
     """
     modern = mounts.has_attributes() if modern is None else modern
     proc = os.path.join(root, "proc")
-    mounts.proc(proc)
-    for name in _READ_ONLY_PROC:
+    if fresh_proc:
+        mounts.proc(proc)
+    for name in _READ_ONLY_PROC if fresh_proc else ():
         try:
             fd = os.open(os.path.join(proc, name), _LOOK | os.O_NOFOLLOW)
         except FileNotFoundError:

@@ -14,14 +14,18 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from sandbox import init
+from sandbox.blueprint import places_of
 from sandbox.cgroup import CgroupFacts
 from sandbox.ending import Ending, conclude
 from sandbox.evidence import Evidence
+from sandbox.linux import proctree
+from sandbox.linux.proctree import Identity
 from sandbox.logspool import FLOOD_FACTOR
 from sandbox.meter import PRIVATE, Breach, Meter
 from sandbox.rescue import Rescue, dismiss, keep_awake
 from sandbox.sampler import TreeSampler
 from sandbox.verdict import KillReason
+from sandbox.volume import Volume
 from sandbox.watch import FolderWatch
 
 if TYPE_CHECKING:
@@ -31,8 +35,8 @@ if TYPE_CHECKING:
     from sandbox.cgroup import Group
     from sandbox.channels import Channels, Logs
     from sandbox.copyout import Manifest
-    from sandbox.linux.proctree import Identity
     from sandbox.outcome import Outcome
+    from sandbox.places import Places
     from sandbox.scratch import Scratch
 
 #: What the init gets to prove an empty tree, in seconds, before the shepherd ends it itself.
@@ -98,6 +102,9 @@ class Running:
         self._rescue: Rescue | None = None
         self._outcome: Outcome | None = None
         self._manifest: Manifest | None = None
+        self._taken = False
+        self._volumes: tuple[Volume, ...] = ()
+        self._hard: Volume | None = None
         self._closed = False
         now = time.monotonic()
         self._released = now
@@ -124,6 +131,11 @@ class Running:
     def scratch(self) -> str:
         """Path of the box's folder."""
         return self._scratch.path
+
+    @property
+    def places(self) -> Places:
+        """Where things were for the script, for texts that name them."""
+        return places_of(self._box, self._scratch)
 
     @property
     def builder(self) -> Identity:
@@ -313,6 +325,8 @@ class Running:
             self._channels.close()
             if self._meter:
                 self._meter.close()
+            for volume in (*self._volumes, *([self._hard] if self._hard else ())):
+                volume.close()
             if self.ended:
                 try:
                     self._group.remove()
@@ -331,18 +345,34 @@ class Running:
         for record in self._channels.hear():
             self._evidence.note(record)
         evidence = self._evidence
+        if evidence.init and not self._taken:
+            self._taken = True
+            self._take(self._channels.given())
+        if evidence.inside is not None and evidence.init and evidence.script:
+            # As the host knows it; a script that is gone already keeps its start time alone.
+            evidence.script = proctree.inside(evidence.init.pid, evidence.inside) or Identity(0, evidence.script.start)
+            evidence.inside = None
         if self._meter is None and evidence.init and evidence.began is not None:
             self._meter = Meter(
                 self._box.limits,
                 TreeSampler(evidence.init.pid),
-                FolderWatch(self._scratch.root_fd, ("out", *PRIVATE)),
+                FolderWatch(self._scratch.ground_fd, ("out", *PRIVATE)),
                 began=evidence.began,
                 every=self._box.sample_every,
                 group=self._group,
+                volumes=self._volumes,
+                hard=self._hard,
             )
         if evidence.status is not None and self._phase in {Phase.RUNNING, Phase.ASKED}:
             self._phase = Phase.LEAVING  # RUNNING, ASKED -> LEAVING
             self._patience_at = now + init.SETTLE + _PATIENCE
+
+    def _take(self, given: tuple[int, ...]) -> None:
+        """Takes the roots of the box's own file systems: /tmp, /dev/shm, and the sized scratch with two folders."""
+        self._volumes = tuple(Volume(fd) for fd in given[:2])
+        if len(given) == 5:
+            self._hard = Volume(os.dup(given[2]))
+            self._scratch.move_to(*given[2:])
 
     def _measure(self, now: float) -> None:
         if self._meter is None or self._phase not in {Phase.RUNNING, Phase.ASKED}:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from sandbox.cursor import FOLDER, Cursor, unlocked_folder
+from sandbox.places import RESULT
 
-#: out: results; home: HOME; tmp: TMPDIR; work: working folder; handoff: the two JSON files; script: the script's text.
-FOLDERS: Final = ("out", "home", "tmp", "work", "handoff", "script")
+#: out: holds the results; home: HOME; tmp: TMPDIR; work: working folder; handoff: the two JSON files; script: the
+#: script's text; root, hard: where a tree and a sized scratch are mounted, seen by the box alone.
+FOLDERS: Final = ("out", "home", "tmp", "work", "handoff", "script", "root", "hard")
 #: Folders that are remembered at one level while a tree is removed; the level is listed again for the rest.
 _BATCH: Final = 10_000
 
@@ -26,8 +28,12 @@ class Scratch:
     #: The folder that it was made in.
     parent_fd: int
     root_fd: int
+    #: Folder of the results, and the one it stands in.
     out_fd: int
+    yard_fd: int
     handoff_fd: int
+    #: Root of what the script fills: this folder, or the sized file system of the box.
+    ground_fd: int
 
     @classmethod
     def make(cls, spool: str) -> Self:
@@ -55,13 +61,17 @@ class Scratch:
             root = descriptor(token, parent)
             for name in FOLDERS:
                 os.mkdir(name, 0o700, dir_fd=root)
+            yard = descriptor("out", root)
+            os.mkdir(RESULT, 0o700, dir_fd=yard)
             made = cls(
                 token=token,
                 path=os.path.join(os.path.abspath(spool), token),
                 parent_fd=parent,
                 root_fd=root,
-                out_fd=descriptor("out", root),
+                out_fd=descriptor(RESULT, yard),
+                yard_fd=yard,
                 handoff_fd=descriptor("handoff", root),
+                ground_fd=descriptor(".", root),
             )
             opened.pop_all()
         return made
@@ -71,7 +81,7 @@ class Scratch:
         return os.path.join(self.path, name)
 
     def refresh_output(self) -> bool:
-        """Turns the output descriptor to the folder that stands there now, if the script removed the one we opened.
+        """Turns the descriptor of the results to the folder that stands there now, if the script removed ours.
 
         Scripts empty their output folder by removing it and making it anew.
 
@@ -81,16 +91,33 @@ class Scratch:
         if os.fstat(self.out_fd).st_nlink:
             return True
         try:
-            present = unlocked_folder(self.root_fd, "out")
+            present = unlocked_folder(self.yard_fd, RESULT)
         except OSError:
             return False
         os.dup2(present, self.out_fd, inheritable=False)
         os.close(present)
         return True
 
+    def move_to(self, ground: int, out: int, handoff: int) -> None:
+        """Goes by the folders of a file system that the box was given for all that its script writes.
+
+        Args:
+            ground: its root; all three become ours.
+            out: folder of the results in it.
+            handoff: folder of the two JSON files in it.
+
+        Raises:
+            OSError: the folder that holds the results cannot be opened.
+        """
+        yard = os.open("out", FOLDER, dir_fd=ground)
+        ours = (self.ground_fd, self.out_fd, self.handoff_fd, self.yard_fd)
+        for new, old in zip((ground, out, handoff, yard), ours, strict=True):
+            os.dup2(new, old, inheritable=False)
+            os.close(new)
+
     def close(self) -> None:
         """Closes the descriptors."""
-        for fd in (self.handoff_fd, self.out_fd, self.root_fd, self.parent_fd):
+        for fd in (self.ground_fd, self.handoff_fd, self.out_fd, self.yard_fd, self.root_fd, self.parent_fd):
             os.close(fd)
 
     def remove(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: Our own places inside.
 OUT: Final = "/out"
@@ -45,6 +45,8 @@ ETC: Final = (
     "/etc/ssl/openssl.cnf",
     "/etc/timezone",
 )
+#: What a program needs beyond that to find its way in the host's network.
+ETC_NETWORK: Final = ("/etc/resolv.conf", "/etc/gai.conf", "/etc/protocols", "/etc/services")
 #: Device files; no terminal among them.
 DEVICES: Final = ("full", "null", "random", "urandom", "zero")
 _PROCESS_LINKS: Final = {
@@ -126,6 +128,12 @@ class TreeFacts:
     #: Bytes and inodes of /tmp and of /dev/shm, each.
     tmp_size: int
     tmp_inodes: int
+    #: Folders of the host that must not be seen even where they lie in something that is shown: other boxes, the store.
+    hidden: tuple[str, ...] = ()
+    #: Whether the script has the host's network, and so needs to know its names.
+    network: bool = False
+    #: Whether the init will mount a /proc of its own; else the host's is shown.
+    fresh_proc: bool = True
 
 
 def host_system(root: str = "/") -> dict[str, str]:
@@ -140,9 +148,13 @@ def host_system(root: str = "/") -> dict[str, str]:
     return found
 
 
-def host_etc() -> tuple[str, ...]:
-    """Reads which members of `ETC` the host has; a link that leads nowhere is none."""
-    return tuple(path for path in ETC if os.path.exists(path))
+def host_etc(*, network: bool = False) -> tuple[str, ...]:
+    """Reads which members of `ETC` the host has; a link that leads nowhere is none.
+
+    Args:
+        network: those of `ETC_NETWORK` as well.
+    """
+    return tuple(path for path in (*ETC, *(ETC_NETWORK if network else ())) if os.path.exists(path))
 
 
 def host_processors() -> bool:
@@ -161,6 +173,8 @@ def plan_tree(facts: TreeFacts) -> Tree:
     binds = [Bind(source=path, target=path) for path in (*folders, *facts.etc)]
     if facts.processors:
         binds.append(Bind(source=_CPU, target=_CPU))
+    if not facts.fresh_proc:
+        binds.append(Bind(source="/proc", target="/proc", writable=True))
     binds += [Bind(source=f"/dev/{name}", target=f"/dev/{name}", writable=True, devices=True) for name in DEVICES]
     binds += [Bind(source=path, target=_showable(path)) for path in shown if path not in folders]
     binds += [
@@ -171,14 +185,34 @@ def plan_tree(facts: TreeFacts) -> Tree:
     ]
     return Tree(
         binds=tuple(binds),
-        tmpfs=tuple(Tmpfs(target=path, size=facts.tmp_size, inodes=facts.tmp_inodes) for path in (TMP, SHM)),
+        tmpfs=(
+            *(Tmpfs(target=path, size=facts.tmp_size, inodes=facts.tmp_inodes) for path in (TMP, SHM)),
+            *_covers(facts.hidden, shown),
+        ),
         links={
             **{f"/{name}": link for name, link in facts.system.items() if link},
             **facts.interpreter_links,
             **_PROCESS_LINKS,
         },
-        files=own_files(facts.uid, facts.gid, facts.hostname),
+        files=own_files(facts.uid, facts.gid, facts.hostname, network=facts.network),
     )
+
+
+def _covers(hidden: tuple[str, ...], shown: Iterable[str]) -> Iterator[Tmpfs]:
+    """Yields an empty folder over each one that must not be seen; one in which something is shown cannot be covered."""
+    for path in dict.fromkeys(hidden):
+        seen = any(lies_below(path, top) and path != top for top in shown)
+        if seen and not any(lies_below(top, path) for top in shown):
+            yield Tmpfs(target=path, size=1, inodes=1, mode=0o555)
+
+
+def is_free(path: str) -> bool:
+    """Whether a folder of the host can be shown under its own name."""
+    try:
+        _showable(path)
+    except ValueError:
+        return False
+    return True
 
 
 def _showable(path: str) -> str:
@@ -201,7 +235,7 @@ def lies_below(path: str, top: str) -> bool:
     return path == top or path.startswith(top.rstrip("/") + "/")
 
 
-def own_files(uid: int, gid: int, hostname: str) -> dict[str, str]:
+def own_files(uid: int, gid: int, hostname: str, *, network: bool = False) -> dict[str, str]:
     """Returns the files of /etc that are written for the box: the host's users, groups and names are not shown."""
     users = [f"{USER}:x:{uid}:{gid}:{USER}:{HOME}:/bin/sh"]
     groups = [f"{USER}:x:{gid}:"]
@@ -214,7 +248,9 @@ def own_files(uid: int, gid: int, hostname: str) -> dict[str, str]:
         "/etc/group": _lines(groups),
         "/etc/hostname": _lines([hostname]),
         "/etc/hosts": _lines([f"127.0.0.1 localhost {hostname}", f"::1 localhost {hostname}"]),
-        "/etc/nsswitch.conf": _lines(["passwd: files", "group: files", "hosts: files", "services: files"]),
+        "/etc/nsswitch.conf": _lines(
+            ["passwd: files", "group: files", f"hosts: files{' dns' if network else ''}", "services: files"]
+        ),
     }
 
 

@@ -127,7 +127,7 @@ def run(order: LocalRun, on_tick: Callable[[Running], object]) -> Outcome:
 
     def collect(running: Running, outcome: Outcome) -> Outcome:
         # The copy in the scratch is gone in a moment: tracebacks name the script where its author knows it.
-        copy = os.path.join(running.scratch, "script", _script_name(order))
+        copy = os.path.join(running.places.script, _script_name(order))
         told = replace(outcome, traceback=outcome.traceback.replace(copy, order.script_path))
         ended.append(_file(destination, running, told, recorder))
         return ended[0]
@@ -225,7 +225,7 @@ def _box(order: LocalRun, spool: str) -> Box:
         input_files=(order.data, *order.more_data),
         output_slash=_output_slash(order),
         reduce_vars=order.variables.values,
-        default_vars=order.variables.defaults,
+        defaults=read_defaults(order.variables.defaults) if order.variables.defaults else None,
         facts=_facts(order),
         batch=order.batch,
         skip_anywhere=order.skip_anywhere,

@@ -101,6 +101,29 @@ def identity(pid: int) -> Identity | None:
     return found.identity if found else None
 
 
+def inside(init: int, pid: int) -> Identity | None:
+    """Names the child of an init that has this pid in the init's own pid namespace.
+
+    Args:
+        init: pid of the first process of the namespace, as the host knows it.
+        pid: what the child is called inside (proc_pid_status(5), NSpid, Linux 4.1).
+
+    Returns:
+        Its name on the host, or None when it is gone.
+    """
+    for process in scan().values():
+        if process.ppid != init:
+            continue
+        try:
+            with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace") as file:
+                numbers = next((line.split()[1:] for line in file if line.startswith("NSpid:")), [])
+        except OSError:
+            continue
+        if numbers and int(numbers[-1]) == pid:
+            return process.identity
+    return None
+
+
 def alive(who: Identity) -> bool:
     """Whether exactly this process still lives; a zombie does not."""
     found = look(who.pid)

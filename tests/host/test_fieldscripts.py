@@ -13,9 +13,10 @@ from fieldscripts import FOLDER, SCRIPTS
 NAMES = [script.name for script in SCRIPTS]
 
 
+@pytest.mark.parametrize("level", ["none", "contained"])
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
-def test_a_script_of_the_field_ends_as_the_table_says(script, tmp_path):
-    assert fieldscripts.under(sys.executable, (script,), tmp_path) == []
+def test_a_script_of_the_field_ends_as_the_table_says(script, level, tmp_path):
+    assert fieldscripts.under(sys.executable, (script,), tmp_path, level) == []
 
 
 def test_the_table_has_every_script_once():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import sys
@@ -10,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box, start
+from sandbox.closure import Closure, closure
 from sandbox.limits import Limits
 from sandbox.linux import proctree
 
@@ -21,6 +23,18 @@ if TYPE_CHECKING:
 
 #: Generous: the tests share a small machine with others.
 PATIENCE = 60.0
+
+
+@functools.cache
+def closure_here() -> Closure:
+    """What this interpreter needs behind a tree."""
+    return closure(
+        sys.executable,
+        executable=sys.executable,
+        prefix=sys.prefix,
+        base_prefix=sys.base_prefix,
+        also=[path for path in sys.path if os.path.isdir(path) and "site-packages" in path],
+    )
 
 
 def box(spool: object, script: str, **changes: Any) -> Box:

@@ -7,6 +7,7 @@ table cannot be a copy of what the harness said.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -22,6 +23,7 @@ from sandbox.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox.levels import Level
     from sandbox.outcome import Outcome
 
 FOLDER = Path(__file__).resolve().parents[1] / "fieldscripts"
@@ -514,12 +516,10 @@ def _in_place(value: Any, site: Path) -> Any:
     return value.replace(SITE, str(site)) if isinstance(value, str) else value
 
 
-def box_of(script: FieldScript, *, site: Path, spool: Path, python: str = sys.executable) -> Box:
-    """Make the box that a run of this script gets."""
-    defaults = None
-    if script.defaults is not None:
-        defaults = spool / "reduce_vars.py"
-        defaults.write_bytes(script.defaults.encode())
+def box_of(
+    script: FieldScript, *, site: Path, spool: Path, python: str = sys.executable, level: Level = "none"
+) -> Box:
+    """Make the box that a run of this script gets; behind a tree it sees the site, read-only."""
     files = ["data/ENGINX00075513.nxs", "data/ENGINX00075514.nxs"][: 2 if script.batch else 1]
     groups = {"standard_vars": script.standard, "advanced_vars": script.advanced}
     program = script.mode == "program"
@@ -539,10 +539,13 @@ def box_of(script: FieldScript, *, site: Path, spool: Path, python: str = sys.ex
         spool=str(spool),
         limits=Limits(**{"grace": 1.0, **script.limits}),
         subject="ENGINX",
-        default_vars=None if defaults is None else str(defaults),
+        defaults=None if script.defaults is None else script.defaults.encode(),
         batch=script.batch,
         allowed_roots=(str(site),),
         sample_every=0.05,
+        level=level,
+        readable=(str(site),),
+        closure=boxes.closure_here(),
     )
 
 
@@ -561,9 +564,13 @@ def run(box: Box) -> Ran:
         boxes.drive(running)
         outcome = running.outcome()
         logs = running.logs.stdout.text() + b"\n" + running.logs.stderr.text()
-        out = Path(running.scratch) / "out"
-        results = {result.path: (out / result.path).read_bytes() for result in outcome.outputs}
+        results = {result.path: _read(running.out_fd, result.path) for result in outcome.outputs}
     return Ran(outcome=outcome, results=results, log=logs.decode(errors="replace"))
+
+
+def _read(folder: int, path: str) -> bytes:
+    with open(path, "rb", opener=functools.partial(os.open, dir_fd=folder)) as file:
+        return file.read()
 
 
 def agrees(sentence: str, wanted: str) -> bool:
@@ -603,12 +610,12 @@ def differences(script: FieldScript, ran: Ran, *, site: Path) -> list[str]:
     return report + ([f"{script.name}: log: {ran.log[-2000:]}"] if report else [])
 
 
-def under(python: str, scripts: tuple[FieldScript, ...], folder: Path) -> list[str]:
+def under(python: str, scripts: tuple[FieldScript, ...], folder: Path, level: Level = "none") -> list[str]:
     """Run scripts one after the other, each in its own box, and return all differences."""
     site = lay_out(folder / "site")
     report: list[str] = []
     for script in scripts:
         spool = folder / script.name
         os.mkdir(spool)
-        report += differences(script, run(box_of(script, site=site, spool=spool, python=python)), site=site)
+        report += differences(script, run(box_of(script, site=site, spool=spool, python=python, level=level)), site=site)
     return report

@@ -40,8 +40,8 @@ def test_a_spool_that_cannot_be_used_leaves_nothing_open(tmp_path):
 def test_links_are_removed_and_not_followed(scratch, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     (outside / "kept").write_text("x")
-    os.symlink(outside, os.path.join(scratch.folder("out"), "link"))
-    os.symlink("loop", os.path.join(scratch.folder("out"), "loop"))
+    os.symlink(outside, os.path.join(scratch.folder("out/result"), "link"))
+    os.symlink("loop", os.path.join(scratch.folder("out/result"), "loop"))
 
     scratch.remove()
 
@@ -89,7 +89,7 @@ def test_wide_folders_go_in_batches(scratch, monkeypatch):
 
 def test_what_cannot_be_removed_is_named_and_the_rest_goes(scratch, monkeypatch):
     for name in ("a", "stuck", "z"):
-        with open(os.path.join(scratch.folder("out"), name), "w"):
+        with open(os.path.join(scratch.folder("out/result"), name), "w"):
             continue
     unlink = os.unlink
 
@@ -104,30 +104,30 @@ def test_what_cannot_be_removed_is_named_and_the_rest_goes(scratch, monkeypatch)
             remove_tree(scratch.parent_fd, scratch.token)
 
     assert os.listdir(scratch.path) == ["out"]
-    assert os.listdir(scratch.folder("out")) == ["stuck"]
+    assert os.listdir(scratch.folder("out/result")) == ["stuck"]
 
 
 def test_a_folder_made_anew_is_found(scratch):
-    os.rmdir(scratch.folder("out"))
+    os.rmdir(scratch.folder("out/result"))
     assert not scratch.refresh_output()
 
-    os.mkdir(scratch.folder("out"))
+    os.mkdir(scratch.folder("out/result"))
 
     assert scratch.refresh_output()
-    assert os.fstat(scratch.out_fd).st_ino == os.stat(scratch.folder("out")).st_ino
+    assert os.fstat(scratch.out_fd).st_ino == os.stat(scratch.folder("out/result")).st_ino
 
 
 def test_a_link_in_the_place_of_the_output_folder_is_not_taken(scratch):
-    os.rmdir(scratch.folder("out"))
-    os.symlink("/etc", scratch.folder("out"))
+    os.rmdir(scratch.folder("out/result"))
+    os.symlink("/etc", scratch.folder("out/result"))
 
     assert not scratch.refresh_output()
 
 
 def test_the_watch_counts_bytes_entries_and_the_largest(scratch):
-    with open(os.path.join(scratch.folder("out"), "a"), "wb") as file:
+    with open(os.path.join(scratch.folder("out/result"), "a"), "wb") as file:
         file.write(bytes(10_000))
-    os.makedirs(os.path.join(scratch.folder("out"), *["d"] * 200))
+    os.makedirs(os.path.join(scratch.folder("out/result"), *["d"] * 200))
     with open(os.path.join(scratch.folder("tmp"), "sparse"), "wb") as file:
         file.truncate(1 << 30)
     watch = FolderWatch(scratch.root_fd, ("out", "tmp"))
@@ -135,7 +135,7 @@ def test_the_watch_counts_bytes_entries_and_the_largest(scratch):
     watch.finish()
 
     out = watch.count("out")
-    assert (out.entries, out.largest) == (201, 10_000)
+    assert (out.entries, out.largest) == (202, 10_000)
     assert 10_000 <= out.bytes < 100_000
     assert watch.count("tmp").bytes == 1 << 30
 
@@ -152,21 +152,21 @@ def test_the_watch_takes_small_turns_and_comes_to_the_end(scratch):
         if watch._walk is None:
             break
 
-    assert watch.count("out").entries == 3000
+    assert watch.count("out").entries == 3001  # with the folder of the results itself
 
 
 def test_the_watch_survives_a_tree_that_moves_under_it(scratch):
-    os.makedirs(os.path.join(scratch.folder("out"), "a", "b", "c"))
-    os.mkdir(os.path.join(scratch.folder("out"), "aside"))
+    os.makedirs(os.path.join(scratch.folder("out/result"), "a", "b", "c"))
+    os.mkdir(os.path.join(scratch.folder("out/result"), "aside"))
     watch = FolderWatch(scratch.root_fd, ("out",))
     walk = watch._count()
     watch._running = {"out": watch.count("out")}
     for _ in range(3):
         next(walk)
 
-    os.rename(os.path.join(scratch.folder("out"), "a", "b"), os.path.join(scratch.folder("out"), "aside", "b"))
+    os.rename(os.path.join(scratch.folder("out/result"), "a", "b"), os.path.join(scratch.folder("out/result"), "aside", "b"))
 
     for _ in walk:
         continue
     watch.finish()
-    assert watch.count("out").entries == 4
+    assert watch.count("out").entries == 5

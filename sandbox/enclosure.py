@@ -1,0 +1,266 @@
+"""What closes a box: the steps by which builder, init and script leave the host behind, each in its own process.
+
+Theory of operation. Namespaces and the tree are made where nothing of the script exists yet; the init enters them and
+gives up every capability; the script's process then closes the last doors behind itself, in the order in which each
+still allows the next: keys, new privileges, Landlock, system calls. A step that fails raises, and nothing runs
+(DESIGN §6, "Order of building").
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from sandbox import rootfs, tree
+from sandbox.linux import capabilities, keyring, landlock, loopback, mounts, namespaces, prctl, seccomp
+from sandbox.places import HARNESS, RESULT, SCRIPT, WORK, Places
+from sandbox.tree import DEVICES, SHM, Bind, TreeFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Name of the host inside.
+HOSTNAME: Final = "box"
+#: Namespaces in the order in which records name them.
+NAMESPACES: Final = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroupns")
+#: Landlock before ABI 2 (Linux 5.19) lets no file move between folders, which good scripts do (landlock(7), "refer").
+OLDEST_LANDLOCK: Final = 2
+#: Folders of the scratch that lie in it.
+_HARD_FOLDERS: Final = ("out", "home", "work", "handoff", "script")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sized:
+    """A file system in memory."""
+
+    #: Bytes and inodes that it can hold.
+    size: int
+    inodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosure:
+    """What closes one box; travels through the forks."""
+
+    #: Names of `levels.GUARDS` to put in force.
+    guards: frozenset[str]
+    #: The box's folder on the host.
+    scratch: str
+    harness: str
+    #: Data files; their folders are shown, read-only.
+    data: tuple[str, ...] = ()
+    #: Further paths to be shown, read-only.
+    readable: tuple[str, ...] = ()
+    #: Folders of the host that must not be seen even in what is shown.
+    hidden: tuple[str, ...] = ()
+    #: What the interpreter needs beyond the distribution (`sandbox.closure`).
+    interpreter: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    tmp: Sized
+    #: Size of results, home, working folder and handoff together; None leaves them on the host's disk.
+    hard: Sized | None = None
+
+    @property
+    def places(self) -> Places:
+        """Where things are for the script."""
+        return Places.in_tree() if "tree" in self.guards else Places.on_host(self.scratch)
+
+    @property
+    def network(self) -> bool:
+        """Whether the host's network is left to the script."""
+        return "net" not in self.guards
+
+    @property
+    def root(self) -> str:
+        """Where the tree is built."""
+        return os.path.join(self.scratch, "root")
+
+    @property
+    def ground(self) -> str:
+        """Where results, home, working folder and handoff lie: on the host's disk, or in a file system of their own."""
+        return os.path.join(self.scratch, "hard") if self.hard else self.scratch
+
+    def amended(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the fields that `amendment` has told, for `dataclasses.replace`."""
+        return {"interpreter": tuple(told["interpreter"]), "links": told["links"]}
+
+    def amendment(self) -> dict[str, Any]:
+        """Returns what another interpreter changes, as plain JSON."""
+        return {"interpreter": self.interpreter, "links": dict(self.links)}
+
+
+def leave_host(made: Enclosure) -> tuple[int, ...]:
+    """Makes namespaces and tree around the calling builder, whose next child is the first in its pid namespace.
+
+    Returns:
+        Descriptors for the shepherd: the roots of /tmp and /dev/shm, then of the sized scratch, its result folder and
+        its handoff folder, if there is one; none without a tree.
+
+    Raises:
+        OSError: the kernel refused, or something that is to be shown is not there; the text names it.
+        ValueError: something cannot be shown where it is.
+    """
+    guards = made.guards
+    uid, gid = os.geteuid(), os.getegid()
+    names = tuple(name for name in NAMESPACES if name in guards)
+    namespaces.keep_dumpable()  # or the map files belong to root; nothing of the script exists yet
+    namespaces.unshare(tuple("cgroup" if name == "cgroupns" else name for name in names))
+    if "user" in guards:
+        namespaces.write_maps(uid, gid, uid, gid)
+    prctl.hide()
+    if "uts" in guards:
+        namespaces.set_hostname(HOSTNAME)
+    if "net" in guards:
+        loopback.bring_up()
+    if "mnt" in guards:
+        mounts.make_private("/")
+    if "tree" not in guards:
+        return ()
+    hard = _make_hard(made)
+    rootfs.build(_tree(made, uid, gid), made.root)
+    return (*(_folder(made.root + name) for name in (tree.TMP, SHM)), *hard)
+
+
+def enter(made: Enclosure) -> None:
+    """Enters the tree, and gives up every capability; the caller is the init.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if "tree" in made.guards:
+        rootfs.enter(made.root, fresh_proc="pid" in made.guards)
+    elif {"mnt", "pid"} <= made.guards:
+        mounts.proc("/proc")
+    if "capabilities" in made.guards:
+        capabilities.drop_all()
+
+
+def seal(made: Enclosure) -> None:
+    """Closes the last doors behind the calling process, which becomes the script.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    guards = made.guards
+    if "keyring" in guards:
+        keyring.join_new_session()
+    if "no_new_privs" in guards:
+        prctl.forgo_new_privileges()
+    if "landlock" in guards:
+        _ruleset(made).restrict(_landlock())
+    if "seccomp" in guards:
+        seccomp.install(seccomp_program())
+
+
+def in_force(made: Enclosure) -> dict[str, str]:
+    """Returns how each guard is put in force, for the record; a build that cannot do it fails."""
+    guards = made.guards
+    told: dict[str, str] = {name: "on" for name in NAMESPACES if name in guards}
+    how = {
+        "tree": "curated",
+        "capabilities": "none",
+        "no_new_privs": "on",
+        "keyring": "own",
+        "hidden_init": "on",
+        "seccomp": f"filter {seccomp.digest(seccomp_program())[:12]}",
+        "landlock": f"abi {_landlock()}",
+    }
+    told |= {name: text for name, text in how.items() if name in guards}
+    told["network"] = "host" if made.network else "off"
+    told["scratch"] = "hard" if made.hard else "watched"
+    return told
+
+
+def has_landlock() -> bool:
+    """Whether this kernel has a Landlock that good scripts can live under."""
+    return _landlock() >= OLDEST_LANDLOCK
+
+
+@cache
+def _landlock() -> int:
+    return landlock.usable_abi()
+
+
+@cache
+def seccomp_program() -> bytes:
+    """Returns the filter of system calls; worked out once in a process and its forks."""
+    return seccomp.assemble()
+
+
+def _ruleset(made: Enclosure) -> landlock.Ruleset:
+    devices = tuple(f"/dev/{name}" for name in DEVICES)
+    # With a network namespace of its own the loopback in it is the script's; ports of the host are out of reach.
+    return landlock.Ruleset(read=("/",), write=(*made.places.writable(), SHM, *devices), network=True)
+
+
+def _tree(made: Enclosure, uid: int, gid: int) -> tree.Tree:
+    folders = {name: os.path.join(made.ground, name) for name in _HARD_FOLDERS}
+    data, files = _data(made.data)
+    return tree.plan_tree(
+        TreeFacts(
+            system=tree.host_system(),
+            etc=tree.host_etc(network=made.network),
+            processors=tree.host_processors(),
+            uid=uid,
+            gid=gid,
+            hostname=HOSTNAME,
+            interpreter=made.interpreter,
+            interpreter_links=made.links,
+            data=data,
+            readable=(*files, *made.readable),
+            out=folders["out"],
+            home=folders["home"],
+            handoff=folders["handoff"],
+            more=(
+                Bind(source=folders["work"], target=WORK, writable=True),
+                Bind(source=folders["script"], target=SCRIPT, writable=True),
+                Bind(source=made.harness, target=HARNESS),
+            ),
+            tmp_size=made.tmp.size,
+            tmp_inodes=made.tmp.inodes,
+            hidden=made.hidden,
+            network=made.network,
+            fresh_proc="pid" in made.guards,
+        )
+    )
+
+
+def _data(paths: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the folders of data files, and files that are shown alone.
+
+    A file that lies where a box has a place of its own comes without its neighbours; a link comes with what it leads
+    to.
+    """
+    folders: dict[str, None] = {}
+    files: dict[str, None] = {}
+    for path in paths:
+        folder = os.path.dirname(path)
+        (folders if tree.is_free(folder) else files)[folder if tree.is_free(folder) else path] = None
+        real = os.path.realpath(path)
+        if real != path and not tree.lies_below(real, folder):
+            files[real] = None
+    return tuple(folders), tuple(files)
+
+
+def _make_hard(made: Enclosure) -> tuple[int, ...]:
+    """Mounts the sized scratch on a folder of the host that only this mount namespace sees, with the order in it.
+
+    Returns:
+        Descriptors of its root, its result folder and its handoff folder, opened before a script can change anything.
+    """
+    if made.hard is None:
+        return ()
+    mounts.tmpfs(made.ground, size=made.hard.size, inodes=made.hard.inodes, mode=0o700)
+    for name in (*_HARD_FOLDERS, f"out/{RESULT}"):
+        os.mkdir(os.path.join(made.ground, name), 0o700)
+    for folder in ("handoff", "script"):
+        for name in os.listdir(os.path.join(made.scratch, folder)):
+            shutil.copyfile(os.path.join(made.scratch, folder, name), os.path.join(made.ground, folder, name))
+    return tuple(_folder(os.path.join(made.ground, name)) for name in ("", f"out/{RESULT}", "handoff"))
+
+
+def _folder(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

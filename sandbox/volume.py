@@ -1,0 +1,30 @@
+"""A file system of a box's own, seen from outside by a descriptor of its root: how full it is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Its root was opened before the script existed and is never walked, only asked (fstatvfs(3))."""
+
+    fd: int
+
+    def used(self) -> int:
+        """Returns the bytes that its files take; pages of memory."""
+        found = os.fstatvfs(self.fd)
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+    def exhausted(self) -> Literal["", "bytes", "inodes"]:
+        """Returns of what nothing is left."""
+        found = os.fstatvfs(self.fd)
+        if not found.f_bfree:
+            return "bytes"
+        return "" if found.f_ffree else "inodes"
+
+    def close(self) -> None:
+        """Gives the descriptor back; the memory is free when nobody holds one any more."""
+        os.close(self.fd)
