@@ -28,8 +28,13 @@ HOSTNAME: Final = "box"
 NAMESPACES: Final = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroupns")
 #: Landlock before ABI 2 (Linux 5.19) lets no file move between folders, which good scripts do (landlock(7), "refer").
 OLDEST_LANDLOCK: Final = 2
-#: Folders of the scratch that lie in it.
-_HARD_FOLDERS: Final = ("out", "home", "work", "handoff", "script")
+#: Folders of the scratch that lie in the sized file system, and in a small one beside it, so that what is claimed of a
+#: script that filled the first can still be written.
+_HARD_FOLDERS: Final = ("out", "home", "work")
+_PAPER_FOLDERS: Final = ("handoff", "script")
+#: Bytes for the claim and whatever a script puts beside its own text, and files of both.
+_PAPERS: Final = 4 << 20
+_PAPER_FILES: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,7 @@ class Enclosure:
     interpreter: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     tmp: Sized
-    #: Size of results, home, working folder and handoff together; None leaves them on the host's disk.
+    #: Size of results, home and working folder together; None leaves them on the host's disk.
     hard: Sized | None = None
 
     @property
@@ -78,10 +83,11 @@ class Enclosure:
         """Where the tree is built."""
         return os.path.join(self.scratch, "root")
 
-    @property
-    def ground(self) -> str:
-        """Where results, home, working folder and handoff lie: on the host's disk, or in a file system of their own."""
-        return os.path.join(self.scratch, "hard") if self.hard else self.scratch
+    def folder(self, name: str) -> str:
+        """Names where a folder of the scratch lies: on the host's disk, or in a file system of the box's own."""
+        if self.hard is None:
+            return os.path.join(self.scratch, name)
+        return os.path.join(self.scratch, "papers" if name in _PAPER_FOLDERS else "hard", name)
 
     def amended(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the fields that `amendment` has told, for `dataclasses.replace`."""
@@ -197,7 +203,7 @@ def _ruleset(made: Enclosure) -> landlock.Ruleset:
 
 
 def _tree(made: Enclosure, uid: int, gid: int) -> tree.Tree:
-    folders = {name: os.path.join(made.ground, name) for name in _HARD_FOLDERS}
+    folders = {name: made.folder(name) for name in (*_HARD_FOLDERS, *_PAPER_FOLDERS)}
     data, files = _data(made.data)
     return tree.plan_tree(
         TreeFacts(
@@ -253,13 +259,17 @@ def _make_hard(made: Enclosure) -> tuple[int, ...]:
     """
     if made.hard is None:
         return ()
-    mounts.tmpfs(made.ground, size=made.hard.size, inodes=made.hard.inodes, mode=0o700)
-    for name in (*_HARD_FOLDERS, f"out/{RESULT}"):
-        os.mkdir(os.path.join(made.ground, name), 0o700)
-    for folder in ("handoff", "script"):
-        for name in os.listdir(os.path.join(made.scratch, folder)):
-            shutil.copyfile(os.path.join(made.scratch, folder, name), os.path.join(made.ground, folder, name))
-    return tuple(_folder(os.path.join(made.ground, name)) for name in ("", f"out/{RESULT}", "handoff"))
+    papers = [os.path.join(name, file) for name in _PAPER_FOLDERS for file in os.listdir(f"{made.scratch}/{name}")]
+    room = sum(os.path.getsize(os.path.join(made.scratch, path)) for path in papers)
+    ground, beside = os.path.join(made.scratch, "hard"), os.path.join(made.scratch, "papers")
+    mounts.tmpfs(ground, size=made.hard.size, inodes=made.hard.inodes, mode=0o700)
+    mounts.tmpfs(beside, size=_PAPERS + room, inodes=_PAPER_FILES, mode=0o700)
+    for name in (*_HARD_FOLDERS, *_PAPER_FOLDERS):
+        os.mkdir(made.folder(name), 0o700)
+    os.mkdir(os.path.join(made.folder("out"), RESULT), 0o700)
+    for path in papers:
+        shutil.copyfile(os.path.join(made.scratch, path), os.path.join(beside, path))
+    return (_folder(ground), _folder(os.path.join(made.folder("out"), RESULT)), _folder(made.folder("handoff")))
 
 
 def _folder(path: str) -> int:

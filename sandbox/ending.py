@@ -67,7 +67,9 @@ def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manif
     if ending.cgroup.forks_refused:
         ceilings.add("processes")
     if ending.meter:
-        facts = _with_output_cap(box.limits, facts, largest=ending.meter.finish())
+        largest, used_up = ending.meter.finish()
+        facts = _with_output_cap(box.limits, facts, largest=largest)
+        facts = _with_full_scratch(facts, used_up)
         ceilings |= ending.meter.ceilings
     verdict = judge(facts)
     usage = _usage(ending)
@@ -150,6 +152,13 @@ def _with_output_cap(limits: Limits, facts: ExitFacts, *, largest: int) -> ExitF
     if facts.setup or facts.reason or facts.status in {None, 0} or largest < limits.output:
         return facts
     return replace(facts, reason=KillReason.output_limit, reason_landed=True, ceiling="output", measured=float(largest))
+
+
+def _with_full_scratch(facts: ExitFacts, used_up: Breach | None) -> ExitFacts:
+    """Names the limit behind a write that a full file system refused (ENOSPC), where the script failed of it."""
+    if used_up is None or facts.setup or facts.reason or facts.status in {None, 0}:
+        return facts
+    return replace(facts, reason=used_up.reason, reason_landed=True, ceiling=used_up.ceiling, measured=used_up.measured)
 
 
 def _usage(ending: Ending) -> Usage:

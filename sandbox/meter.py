@@ -166,15 +166,16 @@ class Meter:
         """Gives back what a count under way has open."""
         self._watch.close()
 
-    def finish(self) -> int:
+    def finish(self) -> tuple[int, Breach | None]:
         """Counts the folders of a dead tree once more, for the ceilings.
 
         Returns:
-            Size of the largest file of all, bytes.
+            Size of the largest file of all, bytes; and the limit of the sized file system that was used up.
         """
         self._watch.finish()
-        self._folders()
-        return max(self._watch.count(name).largest for name in ("out", *PRIVATE))
+        breach = self._folders()
+        largest = max(self._watch.count(name).largest for name in ("out", *PRIVATE))
+        return largest, breach if self._hard and self._hard.exhausted() else None
 
     def usage(
         self, *, wall: Measure, cpu_reaped: float | None, peak_reaped: int, io_reaped: tuple[int, int] | None

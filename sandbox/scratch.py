@@ -12,8 +12,8 @@ from sandbox.cursor import FOLDER, Cursor, unlocked_folder
 from sandbox.places import RESULT
 
 #: out: holds the results; home: HOME; tmp: TMPDIR; work: working folder; handoff: the two JSON files; script: the
-#: script's text; root, hard: where a tree and a sized scratch are mounted, seen by the box alone.
-FOLDERS: Final = ("out", "home", "tmp", "work", "handoff", "script", "root", "hard")
+#: script's text; root, hard, papers: where a tree and sized file systems are mounted, seen by the box alone.
+FOLDERS: Final = ("out", "home", "tmp", "work", "handoff", "script", "root", "hard", "papers")
 #: Folders that are remembered at one level while a tree is removed; the level is listed again for the rest.
 _BATCH: Final = 10_000
 

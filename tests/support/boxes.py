@@ -50,6 +50,9 @@ def box(spool: object, script: str, **changes: Any) -> Box:
         "limits": Limits(**limits),
         "sample_every": 0.05,
     }
+    if changes.get("level", "none") != "none":
+        values["closure"] = closure_here()
+        values["input_files"] = ("/usr/bin/env",)  # a file that every host has
     return Box(**values | changes)
 
 
