@@ -106,6 +106,23 @@ def closure(
     return search.result()
 
 
+def by_path(program: str, *, also: Iterable[str] = (), files: Files | None = None) -> Closure:
+    """Works out what can be told from the path of a program alone: the installation whose `bin` it lies in.
+
+    Args:
+        program: path of an interpreter, a link or a wrapper.
+        also: what its profile declares beyond that.
+        files: the file system.
+
+    Raises:
+        OSError, ValueError: see `closure`.
+    """
+    real = os.path.realpath(program)
+    folders = [os.path.dirname(os.path.dirname(path)) for path in (program, real) if "/bin/" in path]
+    shown = [path for path in folders if path != "/"] or [os.path.dirname(real)]
+    return closure(program, executable=real, prefix=shown[0], base_prefix=shown[-1], also=also, files=files)
+
+
 def mapped_files(maps: str) -> tuple[str, ...]:
     """Reads from the text of /proc/<pid>/maps (proc_pid_maps(5)) which files are mapped, each once."""
     found: dict[str, None] = {}

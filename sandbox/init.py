@@ -94,7 +94,8 @@ def main(plan: Plan, wires: Wires, builder: int, gate: int = -1) -> int:
     """
     stage = "init"
     try:
-        fork.ignore_signals()
+        # The builder's signals are ignored, and so are ours; what was noted for its shepherd's loop is not ours.
+        signal.set_wakeup_fd(-1)
         # The init of a pid namespace takes everything in it along, and could not tell its parent from a later one.
         prctl.die_with_parent(signal.SIGTERM if builder else signal.SIGKILL, builder)
         if gate >= 0 and os.read(gate, 1) != GO:

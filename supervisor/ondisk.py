@@ -11,7 +11,9 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sandbox.closure import Closure, by_path
 from supervisor.profiles import Profile, Profiles, conda_env
+from supervisor.seclusion import closure_from_json
 from supervisor.sentences import switched_off
 from supervisor.staging import SiteTrouble, trouble
 
@@ -35,6 +37,8 @@ class Found:
     #: The interpreter that the script asks for; None where it asks for none.
     profile: Profile | None = None
     defaults: bytes | None = None
+    #: What that interpreter needs behind a tree.
+    closure: Closure | None = None
 
     def __bool__(self) -> bool:
         """Whether the box has to be told anything."""
@@ -42,7 +46,12 @@ class Found:
 
 
 def read_all(
-    script: Mapping[str, Any], default_vars: str, interpreters: Mapping[str, Any], chosen: Profile, instrument: str
+    script: Mapping[str, Any],
+    default_vars: str,
+    interpreters: Mapping[str, Any],
+    closures: Mapping[str, Any],
+    chosen: Profile,
+    instrument: str,
 ) -> Found:
     """Read what lies on disk.
 
@@ -50,6 +59,7 @@ def read_all(
         script: path and switch, or empty.
         default_vars: path, or "".
         interpreters: what the script may ask for, or empty.
+        closures: what those need behind a tree, as far as it was found out.
         chosen: the interpreter chosen before the script is seen.
         instrument: for the sentence.
 
@@ -63,7 +73,19 @@ def read_all(
     if text is not None and interpreters:
         env = conda_env(text)
         profile = Profiles.from_json(interpreters, chosen).for_conda(env) if env else None
-    return Found(script=text, profile=profile, defaults=read_defaults(default_vars) if default_vars else None)
+    return Found(
+        script=text,
+        profile=profile,
+        defaults=read_defaults(default_vars) if default_vars else None,
+        closure=None if profile is None else _closure(profile, closures),
+    )
+
+
+def _closure(profile: Profile, closures: Mapping[str, Any]) -> Closure | None:
+    """Return what was found out when the service started; of a program that was named just now, what its path tells."""
+    if profile.name in closures:
+        return closure_from_json(closures[profile.name])
+    return by_path(profile.argv[0], also=profile.bind) if profile.argv[0].startswith("/") else None
 
 
 def _script(script: Mapping[str, Any], instrument: str) -> bytes:

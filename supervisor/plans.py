@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from supervisor import paths, replies, request
+from supervisor import paths, replies, request, seclusion
 from supervisor.family import Family
 from supervisor.runplan import RunPlan, pack_script
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.closure import Closure
     from sandbox.limits import Limits
     from supervisor.attempts import History
     from supervisor.records import Request
@@ -25,6 +28,10 @@ class HostFacts:
     hostname: str
     boot: str
     code_version: str
+    #: Highest isolation level it has proven.
+    level: str = "none"
+    #: What the interpreters need behind a tree, by the name of their profile.
+    closures: Mapping[str, Closure] = field(default_factory=dict)
 
 
 def errand(
@@ -85,7 +92,8 @@ def run(plan_of: Request, n: int, history: History, settings: Settings, facts: H
     base = errand(plan_of, n, "run", settings, facts, history)
     fields: dict[str, Any] = {name: getattr(base, name) for name in RunPlan.__dataclass_fields__}
     fields |= {
-        "box": _box(decoded, placement, limits, settings),
+        "box": _box(decoded, placement, limits, settings, facts),
+        "closures": _closures(decoded, facts),
         "family": str(decoded.family),
         "target": {"path": placement.target, "layout": placement.layout, "reported": placement.reported},
         "log_names": [good.script, good.mantid],
@@ -133,7 +141,16 @@ def answering(decoded: request.RunRequest, plan_of: Request, history: History, s
     }
 
 
-def _box(decoded: request.RunRequest, placement: paths.Placement, limits: Limits, settings: Settings) -> dict[str, Any]:
+def _closures(decoded: request.RunRequest, facts: HostFacts) -> dict[str, Any]:
+    """Return what the interpreters need that a script on disk may ask for."""
+    if decoded.family is not Family.SNS:
+        return {}
+    return {name: seclusion.closure_to_json(closure) for name, closure in facts.closures.items()}
+
+
+def _box(
+    decoded: request.RunRequest, placement: paths.Placement, limits: Limits, settings: Settings, facts: HostFacts
+) -> dict[str, Any]:
     interpreter = settings.interpreter_for(decoded.instrument, decoded.software)
     program = _is_program(decoded, settings)
     return {
@@ -159,6 +176,14 @@ def _box(decoded: request.RunRequest, placement: paths.Placement, limits: Limits
         "subject": decoded.instrument,
         "allowed_roots": list(settings.paths.rules().local_result_roots()),
         "mute_after": settings.lock.self_kill_after,
+        **seclusion.of_run(
+            settings,
+            facts.level,
+            facts.closures.get(interpreter.name),
+            instrument=decoded.instrument,
+            rb=placement.rb,
+            cycle=placement.cycle or "",
+        ),
     }
 
 

@@ -57,4 +57,6 @@ def look(plan: RunPlan, staging: Staging) -> Found:
 
 def _on_disk(plan: RunPlan) -> Found:
     chosen = Profile(name="", argv=tuple(plan.box["interpreter"]), env=plan.box["env"])
-    return ondisk.read_all(plan.script_on_disk, plan.default_vars, plan.interpreters, chosen, plan.instrument)
+    return ondisk.read_all(
+        plan.script_on_disk, plan.default_vars, plan.interpreters, plan.closures, chosen, plan.instrument
+    )

@@ -42,6 +42,8 @@ class Profile:
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    #: Folders and files that it needs beside what is found out about it.
+    bind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +100,17 @@ class Profiles:
                 "interpreter.conda_argv"
             )
         argv = tuple(word.replace("{env}", env) for word in self.conda_argv)
-        return Profile(name=f"interpreter.conda_argv for {env}", argv=argv, env=self.common.env)
+        return Profile(name=f"interpreter.conda_argv for {env}", argv=argv, env=self.common.env, bind=self.common.bind)
 
     def to_json(self) -> dict[str, Any]:
         """Return what a shepherd needs to follow a script's CONDA_ENV line."""
         return {
             "env": dict(self.common.env),
-            "conda": {name: {"argv": list(each.argv), "env": dict(each.env)} for name, each in self.conda.items()},
+            "bind": list(self.common.bind),
+            "conda": {
+                name: {"argv": list(each.argv), "env": dict(each.env), "bind": list(each.bind)}
+                for name, each in self.conda.items()
+            },
             "conda_argv": list(self.conda_argv),
         }
 
@@ -112,10 +118,12 @@ class Profiles:
     def from_json(cls, record: Mapping[str, Any], chosen: Profile) -> Self:
         """Return the profiles of `to_json` around the one chosen before the script was seen."""
         conda = {
-            name: Profile(name=f"interpreter.conda.{name}", argv=tuple(each["argv"]), env=each["env"])
+            name: Profile(
+                name=f"interpreter.conda.{name}", argv=tuple(each["argv"]), env=each["env"], bind=tuple(each["bind"])
+            )
             for name, each in record["conda"].items()
         }
-        common = Profile(name=chosen.name, argv=chosen.argv, env=record["env"])
+        common = Profile(name=chosen.name, argv=chosen.argv, env=record["env"], bind=tuple(record["bind"]))
         return cls(common=common, conda=conda, conda_argv=tuple(record["conda_argv"]))
 
 

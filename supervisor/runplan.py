@@ -47,6 +47,8 @@ class RunPlan:
     default_vars: str = ""
     #: Interpreters that a script on disk may ask for: `profiles.Profiles.to_json`; empty where it may not.
     interpreters: dict[str, Any] = field(default_factory=dict)
+    #: What each of them needs behind a tree, by its name: `seclusion.closure_to_json`.
+    closures: dict[str, Any] = field(default_factory=dict)
     #: File names of the two logs of a completed run, and of an attempt that did not complete.
     log_names: list[str] = field(default_factory=list)
     attempt_log_names: list[str] = field(default_factory=list)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from supervisor.profiles import Profile, Profiles, same_software
-from supervisor.settingtypes import ByName, Command, Environment, Instrument, Name, Section, WrapperCommand, setting
+from supervisor.settingtypes import (
+    AbsolutePath,
+    ByName,
+    Command,
+    Environment,
+    Instrument,
+    Name,
+    Section,
+    WrapperCommand,
+    setting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +26,7 @@ class InterpreterOverrides(Section):
 
     argv: Command | None = setting(None, "Another program.")
     env: Environment = setting({}, "Environment variables added to those of `[interpreter]`.")
+    bind: tuple[AbsolutePath, ...] = setting((), "Folders and files shown besides those of `[interpreter]`.")
 
 
 class Interpreter(Section):
@@ -32,6 +43,13 @@ class Interpreter(Section):
         "looked up in the box's PATH.",
     )
     env: Environment = setting({}, "Environment variables that scripts get besides those of the box.")
+    bind: tuple[AbsolutePath, ...] = setting(
+        (),
+        "Folders and files that the program needs and that are not found by themselves. Its prefix, the installation "
+        "below a virtual environment, links on the way, its `sys.path` and the libraries that it loads are; "
+        "`doctor interpreter` lists them. They are shown read-only under their own names.",
+        examples=['["/opt/mantid-data"]'],
+    )
     conda_argv: WrapperCommand = setting(
         (),
         'Program that starts the conda environment of an SNS script\'s line CONDA_ENV = "name", for example '
@@ -59,7 +77,7 @@ class Interpreter(Section):
     def profiles(self) -> Profiles:
         """Returns every profile in the form that `supervisor.profiles` chooses from."""
         return Profiles(
-            common=Profile(name="interpreter", argv=self.argv, env=self.env),
+            common=Profile(name="interpreter", argv=self.argv, env=self.env, bind=self.bind),
             instrument=self._named("instrument", self.instrument),
             software=self._named("software", self.software),
             conda=self._named("conda", self.conda),
@@ -68,6 +86,11 @@ class Interpreter(Section):
 
     def _named(self, table: str, profiles: dict[str, InterpreterOverrides]) -> dict[str, Profile]:
         return {
-            name: Profile(name=f"interpreter.{table}.{name}", argv=own.argv or self.argv, env={**self.env, **own.env})
+            name: Profile(
+                name=f"interpreter.{table}.{name}",
+                argv=own.argv or self.argv,
+                env={**self.env, **own.env},
+                bind=(*self.bind, *own.bind),
+            )
             for name, own in profiles.items()
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import StrictBool  # noqa: TC002  # the model reads its annotations when it is built
 
@@ -16,6 +16,9 @@ from supervisor.settingtypes import (
     Size,
     setting,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Levels of isolation, each including the one before it.
 LEVELS = ("none", "contained", "hostile")
@@ -105,14 +108,13 @@ class InstrumentSettings(Section):
     )
     network: StrictBool = setting(
         False,
-        'Let the script use the network. It takes effect from isolation level "contained" on; at level "none" nothing '
-        "separates a script from the network.",
+        "Let the script use the network of the host. `false` leaves it a loopback of its own, and any other address is "
+        'refused at once; at level "none" nothing separates a script from the network.',
     )
     read_only: tuple[ReadOnlyTemplate, ...] = setting(
         (),
         "Further folders and files that the script may read, besides its data file's folder; {instrument}, {rb} and "
-        '{cycle} stand for the run\'s own. It takes effect from isolation level "contained" on; at level "none" a '
-        "script reads what the service user may read.",
+        '{cycle} stand for the run\'s own. At level "none" a script reads what the service user may read.',
         examples=['["/isis/NDX{instrument}/user/masks"]'],
     )
 
@@ -121,11 +123,23 @@ class Isolation(Section):
     """Isolation of scripts."""
 
     require: Literal["none", "contained", "hostile"] = setting(
-        "none",
-        'Least isolation a run must get; a host that cannot give it takes no run. "none" limits and measures '
-        "scripts but separates them by nothing more than their own scratch folder and environment; this version proves "
-        "no higher level.",
+        "contained",
+        'Least isolation a run must get; a host that cannot give it takes no run. "contained" closes a script off by '
+        "namespaces, a tree of files of its own, and filters of system calls; "
+        '"hostile" asks also for control groups, Landlock, and results that lie in a sized memory file system until '
+        'they are filed. "none" only limits and measures scripts; it needs `allow_unsafe`. `doctor` says what a host '
+        "proves.",
     )
+    allow_unsafe: StrictBool = setting(
+        False,
+        'Allow `require = "none"`: scripts may then read and write all that the service user may, and disturb other '
+        "runs. For tests, and for sites that trust every script.",
+    )
+
+    def contradictions(self) -> Iterator[str]:
+        """Yields what cannot stand together."""
+        if self.require == "none" and not self.allow_unsafe:
+            yield 'require is "none"; write "contained", or allow_unsafe = true if you trust every script'
 
 
 class Skip(Section):

@@ -25,6 +25,7 @@ from supervisor.failpoints import effect
 from supervisor.rblock import RbLock, read_counter_at
 from supervisor.records import Identity
 from supervisor.runplan import RunPlan, unpack_script
+from supervisor.seclusion import box_arguments
 from supervisor.storehand import BoxIdentity, StoreHand
 
 if TYPE_CHECKING:
@@ -79,11 +80,9 @@ class Shepherd:
         fork.unblock_signals()  # the nursery forked us with every signal blocked: from here on each has its handler
 
     def _prepare(self) -> tuple[BoxIdentity | None, SetupFailure | None]:
-        fields = dict(self._plan.box)
+        fields = box_arguments(self._plan.box)
         fields["script"] = unpack_script(fields["script"])
         fields["limits"] = Limits.from_json(fields["limits"])
-        for name in ("interpreter", "input_files", "allowed_roots"):
-            fields[name] = tuple(fields[name])
         try:
             with effect("box.prepare"):
                 self._prepared = prepare(Box(**fields))
@@ -149,6 +148,7 @@ class Shepherd:
                         interpreter=profile.argv if profile else None,
                         env=profile.env if profile else None,
                         defaults=found.defaults,
+                        closure=found.closure,
                     )
             except BoxError as error:
                 self._abandon()

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Numbers of <linux/prctl.h> and <linux/securebits.h>.
-_PR_CAPBSET_READ: Final = 23
 _PR_CAPBSET_DROP: Final = 24
 _PR_SET_SECUREBITS: Final = 28
 _PR_CAP_AMBIENT: Final = 47
@@ -33,16 +32,15 @@ def drop_all() -> None:
     """
     libc.prctl(_PR_SET_SECUREBITS, _SECUREBITS)
     for number in range(_MOST):
-        if not _exists(number):
+        if not _dropped(number):
             break
-        libc.prctl(_PR_CAPBSET_DROP, number)
     libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     libc.capset_none()
 
 
-def _exists(number: int) -> bool:
+def _dropped(number: int) -> bool:
     try:
-        libc.prctl(_PR_CAPBSET_READ, number)
+        libc.prctl(_PR_CAPBSET_DROP, number)
     except OSError as error:
         if error.errno == errno.EINVAL:
             return False  # beyond the kernel's last capability

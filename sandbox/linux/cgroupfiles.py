@@ -147,15 +147,17 @@ def _listed(folders: Iterable[str]) -> set[int]:
 def doorway(folder: str) -> int:
     """Opens a group so that a process that inherits the descriptor can `enter` it, whatever it may do by itself then.
 
-    Since Linux 5.17 (CVE-2021-4197) the rights of the opener count, not those of the writer.
+    Since Linux 5.17 (CVE-2021-4197) the rights of the opener count, not those of the writer. What enters has one
+    thread, and version 1 moves a thread without stopping every fork of the host for a grace period of RCU, which takes
+    milliseconds (cgroup_procs_write_start() of Linux 5.15).
 
     Returns:
         A descriptor that closes on exec, numbered 3 or higher.
 
     Raises:
-        OSError: the group's `cgroup.procs` may not be written.
+        OSError: the group may not be entered.
     """
-    path = os.path.join(folder, "cgroup.procs")
+    path = os.path.join(folder, "tasks" if has(folder, "tasks") else "cgroup.procs")
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         if fd > 2:
@@ -178,7 +180,7 @@ def enter(doorways: Sequence[int]) -> None:
         try:
             os.write(fd, b"0")
         except OSError as error:
-            _told("write '0'", f"cgroup.procs, descriptor {fd}", error)
+            _told("write '0'", f"a group's door, descriptor {fd}", error)
         finally:
             os.close(fd)
 

@@ -71,8 +71,9 @@ def ignore_signals() -> None:
 
 
 def default_signals() -> None:
-    """Gives every signal its default action and unblocks it: what a program may expect to find (signal(7))."""
-    _set_all(signal.SIG_DFL, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+    """Gives every signal its default action: what a program may expect to find (signal(7))."""
+    changed = [number for number in signal.valid_signals() if signal.getsignal(number) != signal.SIG_DFL]
+    _set_all(signal.SIG_DFL, {*changed} - {signal.SIGKILL, signal.SIGSTOP})
 
 
 def _set_all(action: signal.Handlers, numbers: Iterable[int]) -> None:

@@ -370,8 +370,8 @@ def test_a_waiting_builder_has_the_doors_of_the_script_and_the_script_has_none(t
     if os.geteuid() == 0:
         wait_until(lambda: len(os.listdir(folder)) == 7 + len(doors), 30, "three streams, four pipe ends, the doors")
         targets = {os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
-        leaf = "/script" if groups.guards().get("memory") == "cgroup-v2" else ""
-        assert {target for target in targets if "cgroup" in target} == {f"{door}{leaf}/cgroup.procs" for door in doors}
+        door = "script/cgroup.procs" if groups.guards().get("memory") == "cgroup-v2" else "tasks"
+        assert {target for target in targets if "cgroup" in target} == {f"{folder}/{door}" for folder in doors}
     with prepared.release() as running:
         drive(running)
         assert running.outcome().verdict is Verdict.completed, running.outcome().sentence
