@@ -7,6 +7,7 @@ ended here, each process by its own pid: the supervisor is a child, the nursery 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import json
 import os
@@ -15,16 +16,19 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from supervisor import config, errandsocket, intake, journal, records, service
+from supervisor import config, errandsocket, intake, journal, pinned, records, rundir, service
 from supervisor.cells import RbCells, read_final
 from supervisor.demoruns import RUNS, DemoTrouble, examples_folder, load_example
 from supervisor.layout import Layout
+from supervisor.localwalls import NoWalls, Walls, walls_for
 from supervisor.nurserylink import clean_environment
+from supervisor.profiles import Profile
+from supervisor.seclusion import level_for
+from supervisor.settings import Settings
 
 if TYPE_CHECKING:
     from sandbox.limits import Limits
@@ -41,7 +45,7 @@ _PATIENCE = 30.0
 _LATE = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """How far a run is; `t`, `rss` and `processes` are those of its last beat."""
 
@@ -52,12 +56,33 @@ class Seen:
     outcome: records.Outcome | None = None
 
 
+def walls_of_demo(folder: str) -> Walls:
+    """Return how the boxes of the demo will be closed on this host: at most `contained`, as a service does.
+
+    Raises:
+        OSError: it could not be tried.
+        DemoTrouble: this Python does not run behind the tree of a box.
+    """
+    profile = Profile(name="interpreter", argv=(sys.executable,))
+    try:
+        walls = walls_for(profile, Settings(), folder)
+    except NoWalls as lacking:
+        raise DemoTrouble(str(lacking)) from None
+    return dataclasses.replace(walls, level=level_for("none", walls.level))
+
+
 class DemoSite:
     """One supervisor on an embedded store, with four runs."""
 
-    def __init__(self, folder: str) -> None:
-        """Lay out the site in the absolute, empty `folder`; nothing is started."""
+    def __init__(self, folder: str, *, contained: bool) -> None:
+        """Lay out the site in the absolute, empty `folder`; nothing is started.
+
+        Args:
+            folder: where everything will lie.
+            contained: whether this host proves that level; else the scripts, which are ours, run without walls.
+        """
         self.folder = folder
+        self._contained = contained
         self.config = os.path.join(folder, "supervisor.toml")
         self.archive = os.path.join(folder, "archive")
         self.log = os.path.join(folder, "supervisor.log")
@@ -89,6 +114,7 @@ class DemoSite:
                 "result_roots": [self.archive],
             },
             "interpreter": {"argv": [sys.executable]},
+            "isolation": {} if self._contained else {"require": "none", "allow_unsafe": True},
             "limits": {
                 "memory": "800 MiB",
                 "wall": "60 s",
@@ -157,7 +183,7 @@ class DemoSite:
         deadline = time.monotonic() + _PATIENCE
         while not self._served:
             self.check()
-            who = service.serving(self._run_dir)
+            who = rundir.serving(self._run_dir)
             self._served = who is not None and who.pid == self._supervisor.pid
             if time.monotonic() > deadline:
                 raise DemoTrouble(f"the supervisor does not serve after {_PATIENCE:g} s{self._last_words()}")
@@ -231,7 +257,7 @@ class DemoSite:
         deadline = time.monotonic() + (0.0 if self._served else _LATE)
         while True:
             try:
-                link = errandsocket.connect(self._run_dir, f"nursery-{service.code_version()}.sock", _PATIENCE)
+                link = errandsocket.connect(self._run_dir, f"nursery-{pinned.code_version()}.sock", _PATIENCE)
                 break
             except OSError:
                 if time.monotonic() >= deadline:

@@ -14,7 +14,7 @@ import socket
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sandbox import box
 from sandbox.box import Box
@@ -24,6 +24,7 @@ from sandbox.verdict import Verdict
 from supervisor import filing, provenance
 from supervisor.datadigest import LIMIT
 from supervisor.localfiles import Destination
+from supervisor.localwalls import Walls
 from supervisor.ondisk import read_defaults
 from supervisor.recorder import Recorder
 from supervisor.staging import trouble
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from sandbox.handoff import Mode
+    from sandbox.levels import Level
     from sandbox.limits import Limits
     from sandbox.running import Running
     from supervisor.localvars import Variables
@@ -77,6 +79,10 @@ class LocalRun:
     output_slash: bool | None = None
     skip_anywhere: bool = False
     script_args: tuple[str, ...] = ()
+    #: How the box is closed.
+    walls: Walls = field(default_factory=Walls)
+    #: Further paths that the script may read.
+    readable: tuple[str, ...] = ()
     #: Bytes; of larger data files the record holds digests of both ends alone.
     data_limit: int = LIMIT
 
@@ -133,8 +139,8 @@ def run(order: LocalRun, on_tick: Callable[[Running], object]) -> Outcome:
         return ended[0]
 
     try:
-        with _spool(order.spool) as spool:
-            return box.run(_box(order, spool), on_tick=tick, collect=collect)
+        with spool(order.spool) as folder:
+            return box.run(_box(order, folder), on_tick=tick, collect=collect)
     except BrokenPipeError:
         raise  # nobody reads what `on_tick` says: the command ends, and the box with it
     except OSError as error:
@@ -153,7 +159,7 @@ def _read_a_byte(path: str) -> None:
 
 
 @contextlib.contextmanager
-def _spool(path: str) -> Iterator[str]:
+def spool(path: str) -> Iterator[str]:
     """Give the site's scratch space, or a private one that is gone afterwards."""
     if path:
         os.makedirs(path, mode=0o700, exist_ok=True)
@@ -216,7 +222,7 @@ def _facts(order: LocalRun) -> dict[str, Any]:
     return facts
 
 
-def _box(order: LocalRun, spool: str) -> Box:
+def _box(order: LocalRun, folder: str) -> Box:
     return Box(
         interpreter=order.interpreter,
         script=order.script,
@@ -231,9 +237,13 @@ def _box(order: LocalRun, spool: str) -> Box:
         skip_anywhere=order.skip_anywhere,
         script_args=order.script_args,
         env=order.env,
-        spool=spool,
+        spool=folder,
         limits=order.limits,
         allowed_roots=order.allowed_roots,
+        level=cast("Level", order.walls.level),
+        closure=order.walls.closure,
+        network=order.walls.network,
+        readable=order.readable,
     )
 
 

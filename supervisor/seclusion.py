@@ -14,7 +14,7 @@ from sandbox.levels import LEVELS
 from supervisor.pathtext import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from supervisor.settings import Settings
 
@@ -49,16 +49,20 @@ def of_run(
         cycle: ditto, "" where the data lies in none.
     """
     own = settings.instrument_for(instrument)
-    parts = {"instrument": instrument, "rb": rb, "cycle": cycle}
-    # A path that needs a cycle means nothing for data that lies in none.
-    readable = [expand(path, parts) for path in own.read_only if cycle or "{cycle}" not in path]
     return {
         "level": level_for(settings.floor_for(instrument), proven),
         "network": own.network,
-        "readable": readable,
+        "readable": readable(own.read_only, instrument=instrument, rb=rb, cycle=cycle),
         "hidden": [os.path.abspath(path) for path in (settings.store.path, settings.service.run_dir)],
         "closure": closure_to_json(closure),
     }
+
+
+def readable(paths: Iterable[str], *, instrument: str, rb: str, cycle: str) -> list[str]:
+    """Return the paths that an instrument's `read_only` names for one run (pure)."""
+    parts = {"instrument": instrument, "rb": rb, "cycle": cycle}
+    # A path that needs a cycle means nothing for data that lies in none.
+    return [expand(path, parts) for path in paths if cycle or "{cycle}" not in path]
 
 
 def closure_to_json(closure: Closure | None) -> dict[str, Any] | None:

@@ -11,8 +11,6 @@ from sandbox.limits import format_duration, format_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: The first line of `run` and `demo`: the level in force.
-ISOLATION_NONE = "isolation none: limits are kept and all is measured; the script can read and write what you can"
 #: Seconds between two pictures of the live line.
 _LIVE = 0.2
 #: Seconds until the first plain line; each further one comes after twice as long, up to `_RARELY`.

@@ -11,7 +11,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from supervisor import shown, terminal
+from supervisor import shown
 from supervisor.exitcodes import CANCELLED, INTERNAL, OK, USAGE
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from supervisor.demo import Board
     from supervisor.demosite import DemoSite
+    from supervisor.localwalls import Walls
 
 EPILOG = """\
 Four simulated measurements are reduced by a supervisor that is started for them: a good one, one with a mistake in its
@@ -50,13 +51,14 @@ def main(args: argparse.Namespace) -> int:
         return USAGE
     # Imported here: the help page needs none of it.
     from supervisor.demoruns import DemoTrouble
-    from supervisor.demosite import DemoSite
+    from supervisor.demosite import DemoSite, walls_of_demo
 
     with _signals_as_interrupt():
         site: DemoSite | None = None
         try:
-            site = DemoSite(folder)
-            status = _play(site)
+            walls = walls_of_demo(folder)
+            site = DemoSite(folder, contained=walls.level != "none")
+            status = _play(site, walls)
         except KeyboardInterrupt:
             shown.say("interrupted")
             status = CANCELLED
@@ -83,12 +85,12 @@ def _folder(named: str | None) -> str:
     return os.path.realpath(named)
 
 
-def _play(site: DemoSite) -> int:
+def _play(site: DemoSite, walls: Walls) -> int:
     from supervisor import demo
 
     began = time.monotonic()
     shown.say(
-        terminal.ISOLATION_NONE,
+        walls.told(),
         f"everything lies in {shown.line(site.folder)}",
         "",
         "four measurements and their scripts, with their limits of memory and time:",

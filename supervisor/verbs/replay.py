@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.limits import KEYS, LimitError
@@ -15,7 +15,7 @@ from sandbox.sentence import plain
 from sandbox.verdict import Verdict, exit_class
 from supervisor import archive, config, localvars, replaying, shown, terminal
 from supervisor.datadigest import DataDigest
-from supervisor.exitcodes import CANCELLED, CONFIG, INTERNAL, OK, SCRIPT, USAGE
+from supervisor.exitcodes import CANCELLED, CONFIG, INTERNAL, NO_ISOLATION, OK, SCRIPT, USAGE
 from supervisor.replayfolder import Beside, NoRecord, bytes_of, find
 from supervisor.replaying import BadRecord, Compared, Recorded, State
 from supervisor.verbs import run as desk
@@ -44,7 +44,7 @@ Limits: {", ".join(KEYS)}.
 Exit status: 0 it ended as the run did and every output is identical; 1 something differs, or script, variables or data
 are not those of the record any more, or the script failed; 2 usage: no record, a record that cannot be used, data or
 interpreter not found; 3 a limit was reached; 4 cancelled (Ctrl-C); 70 the box could not be built, or data or DIR could
-not be had; 78 configuration.
+not be had; 77 the isolation asked for cannot be had; 78 configuration.
 
 Examples:
   autoreduce-supervisor replay /isis/NDXENGINX/Instrument/data/cycle_15_1/autoreduced/RB1510188/75513
@@ -65,6 +65,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", metavar="KEY=VALUE", action="append", default=[], help="a limit, such as memory=4GiB or wall=none"
     )
+    parser.add_argument(
+        "--isolation",
+        metavar="LEVEL",
+        choices=("none", "contained", "hostile"),
+        help="least isolation: contained or hostile; none runs the script without walls",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the comparison and the outcome there")
     parser.add_argument(
         "--config", metavar="FILE", help=f"the configuration (default: {config.DEFAULT_PATH} if it is there)"
@@ -79,7 +85,7 @@ class _Refused(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Replay:
     """What is to be run, and what it is to be held against."""
 
@@ -103,7 +109,17 @@ def main(args: argparse.Namespace) -> int:
         shown.complain(shown.line(refused, 4000))
         return refused.status
     from supervisor import localrun
+    from supervisor.localwalls import NoWalls
 
+    try:
+        walls = desk.walls_of(replay.order, settings, args.isolation)
+    except NoWalls as lacking:
+        shown.complain(str(lacking))
+        return NO_ISOLATION
+    except OSError as error:
+        shown.complain(f"cannot try what this host holds: {error}")
+        return INTERNAL
+    replay = dataclasses.replace(replay, order=dataclasses.replace(replay.order, walls=walls))
     _introduce(replay)
     line = terminal.LiveLine(sys.stdout)
     try:
@@ -272,7 +288,7 @@ def _limit_notes(recorded: Recorded, limits: Limits) -> list[str]:
 
 def _introduce(replay: _Replay) -> None:
     recorded = replay.beside.recorded
-    shown.say(terminal.ISOLATION_NONE)
+    shown.say(replay.order.walls.told())
     shown.say(f"replay of {plain(recorded.named)}, recorded in {plain(replay.beside.path, 4096)}")
     shown.say(f"it ended then: {plain(recorded.sentence, 2000)}")
     shown.say(f"interpreter {plain(' '.join(replay.order.interpreter), 4096)}")

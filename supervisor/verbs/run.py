@@ -7,14 +7,16 @@ import os
 import shutil
 import stat
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox.limits import KEYS, LimitError, format_duration, format_size
 from sandbox.sentence import plain
 from sandbox.verdict import Verdict, exit_class
-from supervisor import config, localvars, shown, terminal
+from supervisor import config, localvars, seclusion, shown, terminal
 from supervisor.exitcodes import CANCELLED, CONFIG, INTERNAL, NO_ISOLATION, USAGE
-from supervisor.profiles import BadScriptLine, NoProfile, conda_env
+from supervisor.pathtext import cycle_of
+from supervisor.profiles import BadScriptLine, NoProfile, Profile, conda_env
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from sandbox.outcome import Outcome
     from sandbox.running import Running
     from supervisor.localrun import LocalRun
-    from supervisor.profiles import Profile
+    from supervisor.localwalls import Walls
     from supervisor.settings import Settings
 
 EPILOG = f"""\
@@ -72,7 +74,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--mode", choices=("module", "program"), help="call main(data, DIR), or run it as python SCRIPT DATA DIR/"
     )
     parser.add_argument(
-        "--isolation", metavar="LEVEL", choices=("none", "contained", "hostile"), help="least isolation"
+        "--isolation",
+        metavar="LEVEL",
+        choices=("none", "contained", "hostile"),
+        help="least isolation: contained or hostile; none runs the script without walls",
     )
     parser.add_argument("--json", metavar="FILE", help="write the outcome there")
     parser.add_argument(
@@ -82,12 +87,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the script, say what became of it, and return the exit status of its verdict."""
-    if args.isolation not in (None, "none"):
-        shown.complain(
-            f'isolation "{args.isolation}" cannot be had: this version knows the level "none" alone; '
-            "leave --isolation away if you trust the script"
-        )
-        return NO_ISOLATION
     try:
         settings = config.load(args.config)
     except config.ConfigProblems as found:
@@ -98,7 +97,16 @@ def main(args: argparse.Namespace) -> int:
         shown.complain(order)
         return USAGE
     from supervisor import localrun
+    from supervisor.localwalls import NoWalls
 
+    try:
+        order = replace(order, walls=walls_of(order, settings, args.isolation))
+    except NoWalls as lacking:
+        shown.complain(str(lacking))
+        return NO_ISOLATION
+    except OSError as error:
+        shown.complain(f"cannot try what this host holds: {error}")
+        return INTERNAL
     _introduce(order)
     line = terminal.LiveLine(sys.stdout)
     try:
@@ -156,8 +164,33 @@ def _order(args: argparse.Namespace, settings: Settings) -> LocalRun | str:
         env=dict((asked or settings.interpreter_for(instrument)).env),
         spool=spool_of(settings),
         allowed_roots=tuple(settings.paths.rules().local_result_roots()),
+        readable=readable_by(settings, instrument, data),
         data_limit=settings.provenance.data_limit,
     )
+
+
+def readable_by(settings: Settings, instrument: str, data: str) -> tuple[str, ...]:
+    """Return what the configuration lets the scripts of an instrument read; a desk knows of no RB number."""
+    own = settings.instrument_for(instrument).read_only if instrument else ()
+    known = [path for path in own if "{rb}" not in path]
+    return tuple(seclusion.readable(known, instrument=instrument, rb="", cycle=cycle_of(data) or ""))
+
+
+def walls_of(order: LocalRun, settings: Settings, asked: str | None) -> Walls:
+    """Return how the box of a run at a desk is closed.
+
+    Raises:
+        NoWalls: less can be had than was asked for.
+        OSError: it could not be tried.
+    """
+    from supervisor import localrun
+    from supervisor.localwalls import walls_for
+
+    profile = Profile(
+        name=" ".join(order.interpreter), argv=order.interpreter, env=order.env, bind=settings.interpreter.bind
+    )
+    with localrun.spool(order.spool) as spool:
+        return walls_for(profile, settings, spool, asked=asked, instrument=localrun.name_of(order.data).instrument)
 
 
 def limits_from(written: list[str], base: Limits) -> Limits:
@@ -210,7 +243,7 @@ def _introduce(order: LocalRun) -> None:
     limits = order.limits
     memory = "none" if limits.memory is None else format_size(limits.memory)
     wall = "none" if limits.wall is None else format_duration(limits.wall)
-    shown.say(terminal.ISOLATION_NONE)
+    shown.say(order.walls.told())
     number = localrun.name_of(order.data).run
     shown.say(
         f"{plain(os.path.basename(order.script_path))} on {plain(order.data)}{f' (run {number})' if number else ''}"
