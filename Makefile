@@ -46,7 +46,7 @@ activemq:
 
 LAB ?= ../shared/lab
 lab: $(VENV)/.dev
-	@if test -x $(LAB)/vm-run; then LAB=$(LAB) $(BIN)/python -m pytest tests/lab -m lab; \
+	@if test -x $(LAB)/vm-run; then LAB=$(LAB) $(BIN)/python -m pytest tests/lab -m lab -o faulthandler_timeout=0; \
 	else echo "NOT RUN: there is no lab here; name it: make lab LAB=<folder of vm-run>"; fi
 
 $(VENV)/.made:

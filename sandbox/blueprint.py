@@ -121,9 +121,10 @@ def plan_of(box: Box, scratch: Scratch, group: Group) -> Plan:
         argv=(program, *box.interpreter[1:], places.harness, places.handoff),
         env=env,
         cwd=places.result if box.mode == "program" else places.work,
-        rlimits=_rlimits(box.limits, count_tasks=not group.holds("processes")),
+        rlimits={} if "rlimits" in box.without else _rlimits(box.limits, count_tasks=not group.holds("processes")),
         processors=processors,
         mute_after=box.mute_after,
+        handoff=places.handoff,
         enclosure=enclosure_of(box, scratch),
     )
 
@@ -137,6 +138,8 @@ def guards_wanted(box: Box) -> frozenset[str]:
     unknown = box.without - levels.GUARDS
     if unknown:
         raise ValueError(f"guard {min(unknown)!r} is unknown; guards are {', '.join(sorted(levels.GUARDS))}")
+    if "mnt" in box.without and "tree" not in box.without:
+        raise ValueError("guard 'tree' cannot stand without 'mnt': it would be built over the host's own root")
     wanted = levels.needed(box.level) & levels.GUARDS
     if box.level == "none":
         return frozenset()

@@ -84,6 +84,10 @@ class Group(abc.ABC):
         """Notes what the kernel keeps no peak of; for the facts."""
 
     @abc.abstractmethod
+    def cpu(self) -> float | None:
+        """Returns the processor time of all that ever ran in the leaf, seconds; None where it is not counted."""
+
+    @abc.abstractmethod
     def facts(self) -> CgroupFacts:
         """Returns what was counted; what cannot be read is unmeasured."""
 
@@ -178,6 +182,10 @@ class NullGroup(Group):
 
     def sample(self) -> None:
         """Notes nothing."""
+
+    def cpu(self) -> float | None:
+        """Counts nothing."""
+        return None
 
     def facts(self) -> CgroupFacts:
         """Returns that nothing was measured."""

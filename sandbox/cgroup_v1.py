@@ -56,6 +56,10 @@ class Subtree:
         folders = _inside(self._folders, name)
         return GroupV1(name, {key: folder for key, folder in folders.items() if os.path.isdir(folder)})
 
+    def folders(self) -> dict[str, str]:
+        """Returns the folders below which the groups stand, by controller."""
+        return dict(self._folders)
+
     def make(self, name: str, limits: Limits) -> Group:
         """Makes a group with its limits.
 
@@ -91,6 +95,9 @@ def _limit(folders: Mapping[str, str], limits: Limits) -> None:
             cgroupfiles.write(memory, "memory.memsw.limit_in_bytes", limits.memory)  # memory and swap together
         else:
             cgroupfiles.write(memory, "memory.swappiness", 0)  # a kernel without swap accounting: do not swap us
+        if cgroupfiles.has(memory, "memory.kmem.tcp.limit_in_bytes"):
+            # What sockets of TCP and UDP buffer is counted here alone (memory.rst of version 1, 2.7).
+            cgroupfiles.write(memory, "memory.kmem.tcp.limit_in_bytes", limits.memory)
     if memory and counts(memory, "memory.oom_control").get("oom_kill_disable"):
         cgroupfiles.write(memory, "memory.oom_control", 0)  # inherited from above; it would hang the run, not end it
     if limits.processes is not None and "pids" in folders:
@@ -126,6 +133,10 @@ class GroupV1(Group):
             self._sampled = True
             self._anonymous = max(self._anonymous, stat.get("rss", 0))
             self._cache = max(self._cache, stat.get("cache", 0))
+
+    def cpu(self) -> float | None:
+        """Returns the processor time of all that ever ran in the leaf, seconds; None where it is not counted."""
+        return _measure(self._folders.get("cpuacct", ""), "cpuacct.usage", 1e-9).value
 
     def facts(self) -> CgroupFacts:
         """Returns what was counted; what cannot be read is unmeasured."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from sandbox.cgroup import PREFIX, UNMEASURED, CgroupFacts, Group, counts, number
 from sandbox.linux import cgroupfiles
+from sandbox.linux.cgroupfs import UNIFIED
 from sandbox.outcome import Measure
 
 if TYPE_CHECKING:
@@ -73,6 +74,19 @@ class Subtree:
         groups = (self.folder, f"{self.folder}/{SUPERVISOR}")  # the root of all has neither file
         there = (name for name in files if any(cgroupfiles.has(group, name) for group in groups))
         return found | {"kill": next(there, "cgroup.procs")}
+
+    @classmethod
+    def standing(cls, folder: str) -> Self:
+        """Takes a group that another process has taken already, as it is; this process stays where it stands.
+
+        Raises:
+            OSError: it is gone.
+        """
+        return cls(folder, _words(folder, "cgroup.subtree_control").intersection(_WANTED))
+
+    def folders(self) -> dict[str, str]:
+        """Returns the folder below which the groups stand, under the name that stands for all controllers."""
+        return {UNIFIED: self.folder}
 
     def names(self) -> set[str]:
         """Finds the groups of boxes that stand here."""
@@ -175,6 +189,11 @@ class GroupV2(Group):
             self._anonymous = max(self._anonymous, stat.get("anon", 0))
             self._cache = max(self._cache, stat.get("file", 0))
             self._current = max(self._current, number(self._script, "memory.current") or 0)
+
+    def cpu(self) -> float | None:
+        """Returns the processor time of all that ever ran in the leaf, seconds; None where it is not counted."""
+        used = counts(self._script, "cpu.stat").get("usage_usec")
+        return None if used is None else used / 1e6
 
     def facts(self) -> CgroupFacts:
         """Returns what was counted; what cannot be read is unmeasured."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol, Self
 
-from sandbox import cgroup_v1, cgroup_v2
+from sandbox import cgroup_v1, cgroup_v2, delegation
 from sandbox.cgroup import Group, NullGroup
 from sandbox.linux import cgroupfs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sandbox.limits import Limits
 
@@ -23,6 +23,9 @@ class Subtree(Protocol):
 
     def names(self) -> set[str]:
         """Finds the groups of boxes that stand there."""
+
+    def folders(self) -> dict[str, str]:
+        """Returns where it is, by controller."""
 
     def existing(self, name: str) -> Group:
         """Returns a group that stands."""
@@ -45,6 +48,7 @@ class Groups:
         """Finds the place below which this process may make groups.
 
         On version 2 this process may be moved to the leaf `supervisor` of its own group; see `cgroup_v2.Subtree.take`.
+        On version 1 what root has handed over to this user goes before the group in which the process stands.
 
         Args:
             base: the group to use, as /proc/<pid>/cgroup would name it ("/autoreduce"); None for the one in which this
@@ -70,12 +74,33 @@ class Groups:
             except FileNotFoundError:
                 reasons.append(f"there is no group {unified}")
         single: dict[str, str] = {name: folders[name] for name in cgroup_v1.WANTED if name in folders}
+        if base is None:
+            single |= delegation.handed_over(mounted, os.geteuid())
         writable = {name: folder for name, folder in single.items() if os.access(folder, os.W_OK | os.X_OK)}
         if {"memory", "pids"} & writable.keys():
             return cls(cgroup_v1.Subtree(writable))
         if single:
             reasons.append(f"no group of version 1 may be written by user {os.geteuid()}: {', '.join(single.values())}")
         return cls(None, "; ".join(reasons) or "this process stands in no group that is mounted here")
+
+    @classmethod
+    def at(cls, folders: Mapping[str, str]) -> Self:
+        """Finds a place again that `folders` named, from another process; groups can be found, ended and removed there.
+
+        Args:
+            folders: what `folders` returned; what is gone by now is left out.
+        """
+        there = {name: folder for name, folder in folders.items() if os.path.isdir(folder)}
+        try:
+            if cgroupfs.UNIFIED in there:
+                return cls(cgroup_v2.Subtree.standing(there[cgroupfs.UNIFIED]))
+        except FileNotFoundError:
+            return cls(None, "its place is gone")
+        return cls(cgroup_v1.Subtree(there)) if there else cls(None, "its place is gone")
+
+    def folders(self) -> dict[str, str]:
+        """Returns where groups are made, by controller ("" for version 2); empty where none are."""
+        return self._subtree.folders() if self._subtree else {}
 
     @property
     def available(self) -> bool:

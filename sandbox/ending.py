@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,8 @@ from sandbox.cgroup import CgroupFacts
 from sandbox.handoff import HandoffOut, HandoffProblem
 from sandbox.limits import MiB
 from sandbox.outcome import Guards, Measure, Outcome, OutputFile, Usage, decode_status
-from sandbox.sentence import sentence
+from sandbox.sentence import plain, sentence
+from sandbox.tree import lies_below
 from sandbox.verdict import ExitFacts, KillReason, SetupFailure, judge
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
 #: What a child of the init touches of its own between fork and exec, bytes at most: its peak begins a little above the
 #: init's, and that says nothing of the script.
 _BEFORE_EXEC: Final = 4 * MiB
+
+
+#: How Python begins the text of an OSError for want of descriptors (errno(3)).
+_NO_FILES: Final = f"[Errno {errno.EMFILE}]"
+#: Of what a script returns as a message.
+_MESSAGE_CHARACTERS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +74,13 @@ def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manif
     ceilings = {"log"} if ending.logs.truncated else set()
     if ending.cgroup.forks_refused:
         ceilings.add("processes")
+    if isinstance(facts.handoff, HandoffOut) and _NO_FILES in facts.handoff.exception_text:
+        ceilings.add("open_files")  # a claim, for a remark: between two samples nobody else sees it
     if ending.meter:
         largest, used_up = ending.meter.finish()
         facts = _with_output_cap(box.limits, facts, largest=largest)
         facts = _with_full_scratch(facts, used_up)
+        manifest = None if facts.too_large else manifest
         ceilings |= ending.meter.ceilings
     verdict = judge(facts)
     usage = _usage(ending)
@@ -92,7 +103,10 @@ def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manif
         ceilings_hit=tuple(sorted(ceilings)),
         outputs=tuple(OutputFile(path=found.path, size=found.size) for found in manifest.files) if manifest else (),
         extra_dirs=extra_dirs,
-        message="; ".join(part for part in (claim.message, refused, _left_behind(ending.evidence)) if part),
+        # Goes into logs and replies beside lines of our own: what could break out of its line is escaped.
+        message="; ".join(
+            part for part in (plain(claim.message, _MESSAGE_CHARACTERS), refused, _left_behind(ending.evidence)) if part
+        ),
         traceback=claim.traceback,
         skip_reason=claim.skip_reason if claim.ended == "skipped" else None,
         environment=claim.environment,
@@ -113,7 +127,7 @@ def _facts(box: Box, scratch: Scratch, ending: Ending) -> tuple[ExitFacts, Manif
         reason_landed=ending.reason is not None and (landed or evidence.script is None),
         status=evidence.status,
         oom_kills=ending.cgroup.oom_kills,
-        handoff=_claim(scratch) if setup is None else None,
+        handoff=_claim(scratch, evidence.claim) if setup is None else None,
         ceiling=breach.ceiling if breach else "",
         measured=breach.measured if breach else None,
         script_name=box.script_name,
@@ -136,10 +150,10 @@ def _inspected(scratch: Scratch, limits: Limits) -> Manifest:
     return copyout.inspect(scratch.out_fd, limits)
 
 
-def _claim(scratch: Scratch) -> HandoffOut | HandoffProblem:
+def _claim(scratch: Scratch, stood: tuple[int, ...] | None) -> HandoffOut | HandoffProblem:
     with contextlib.suppress(OSError):  # the script may have shut the folder to us
         os.fchmod(scratch.handoff_fd, 0o700)
-    return handoff.read(scratch.handoff_fd)
+    return handoff.read(scratch.handoff_fd, stood)
 
 
 def _with_output_cap(limits: Limits, facts: ExitFacts, *, largest: int) -> ExitFacts:
@@ -155,9 +169,14 @@ def _with_output_cap(limits: Limits, facts: ExitFacts, *, largest: int) -> ExitF
 
 
 def _with_full_scratch(facts: ExitFacts, used_up: Breach | None) -> ExitFacts:
-    """Names the limit behind a write that a full file system refused (ENOSPC), where the script failed of it."""
-    if used_up is None or facts.setup or facts.reason or facts.status in {None, 0}:
+    """Names the limit behind a write that a full file system refused (ENOSPC), whether the script failed of it or not.
+
+    One that goes on as if nothing was, leaves results that end in the middle.
+    """
+    if used_up is None or facts.setup or facts.reason or facts.status is None:
         return facts
+    if facts.status == 0:
+        return replace(facts, too_large=True, ceiling=used_up.ceiling, measured=used_up.measured)
     return replace(facts, reason=used_up.reason, reason_landed=True, ceiling=used_up.ceiling, measured=used_up.measured)
 
 
@@ -192,8 +211,10 @@ def _allowed(dirs: tuple[str, ...], roots: tuple[str, ...]) -> tuple[tuple[str, 
     allowed: list[str] = []
     refused: list[str] = []
     for folder in dirs:
-        real = os.path.realpath(folder)
-        inside = any(real == root or real.startswith(root.rstrip("/") + "/") for root in resolved_roots)
+        # By its text first: to look a stranger's path up may mount something, ask a server, or hang.
+        near = any(lies_below(os.path.normpath(folder), os.path.normpath(root)) for root in (*roots, *resolved_roots))
+        real = os.path.realpath(folder) if near else ""
+        inside = near and any(real == root or real.startswith(root.rstrip("/") + "/") for root in resolved_roots)
         (allowed if inside else refused).append(real if inside else folder)
     if not refused:
         return tuple(allowed), ""

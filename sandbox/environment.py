@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sandbox.linux.proctree import BOX_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+#: Where a bare name of a program is looked up.
+PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 
 def environment(
@@ -28,9 +31,8 @@ def environment(
         ValueError: a name or value that the kernel cannot pass on.
     """
     folder = os.path.dirname(interpreter)
-    path = "/usr/local/bin:/usr/bin:/bin"
     variables = {
-        "PATH": f"{folder}:{path}" if folder and folder not in path.split(":") else path,
+        "PATH": f"{folder}:{PATH}" if folder and folder not in PATH.split(":") else PATH,
         "HOME": home,
         "TMPDIR": tmp,
         "LANG": "C.UTF-8",

@@ -24,6 +24,8 @@ class Evidence:
     signalled: bool = False
     #: Raw wait status of the script's main process.
     status: int | None = None
+    #: `handoff.mark` at that moment; None when nobody could look.
+    claim: tuple[int, ...] | None = None
     #: Whether that status is an answer to our signal.
     landed: bool = False
     #: From the fork of the main process to its end, seconds.
@@ -74,6 +76,7 @@ class Evidence:
             self.wall, self.cpu = float(record["wall"]), float(record["cpu"])
             self.peak = max(self.peak, int(record["peak"]))
             self.landed = bool(record["landed"])
+            self.claim = tuple(int(number) for number in record["claim"])
             self.status = int(record["status"])
         elif "empty" in record:
             self.empty = True

@@ -146,7 +146,24 @@ class _Refused(Exception):
     """The claim is not taken; the argument says why."""
 
 
-def read(dir_fd: int) -> HandoffOut | HandoffProblem:
+def mark(path: str) -> tuple[int, ...]:
+    """Return what tells the claim that stands in a folder from any later one: inode, size, change time; () for none.
+
+    Args:
+        path: the box's handoff folder, as the caller sees it.
+    """
+    try:
+        found = os.lstat(os.path.join(path, OUT_NAME))
+    except OSError:
+        return ()
+    return _mark(found)
+
+
+def _mark(found: os.stat_result) -> tuple[int, ...]:
+    return (found.st_ino, found.st_size, found.st_ctime_ns)
+
+
+def read(dir_fd: int, stood: tuple[int, ...] | None = None) -> HandoffOut | HandoffProblem:
     """Read the claim of a box whose tree is dead.
 
     Never raises because of what stands in the folder: whatever a hostile script may have put there ends in a
@@ -154,9 +171,11 @@ def read(dir_fd: int) -> HandoffOut | HandoffProblem:
 
     Args:
         dir_fd: descriptor of the box's handoff folder.
+        stood: the `mark` of the claim when the script's main process ended; what a helper that outlived it wrote is
+            none of it. None for not known.
     """
     try:
-        return _claim(_decode(_load(dir_fd)))
+        return _claim(_decode(_load(dir_fd, stood)))
     except _Refused as refused:
         return HandoffProblem(text=f"{OUT_NAME} {refused}")
 
@@ -170,7 +189,7 @@ _KINDS: Final = (
 )
 
 
-def _load(dir_fd: int) -> bytes:
+def _load(dir_fd: int, stood: tuple[int, ...] | None) -> bytes:
     # O_NONBLOCK: the open of a FIFO would wait for a writer for ever. O_NOFOLLOW: a link could name any file.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
@@ -187,6 +206,8 @@ def _load(dir_fd: int) -> bytes:
             raise _Refused("is " + next((name for test, name in _KINDS if test(status.st_mode)), "not a file"))
         if status.st_nlink != 1:
             raise _Refused("is a hard link to a file with another name")
+        if stood is not None and _mark(status) != stood:
+            raise _Refused("was written after the script had ended")
         return _read_up_to(fd, SIZE_CAP)
     except OSError as error:
         raise _Refused(f"cannot be read: {error.strerror}") from None

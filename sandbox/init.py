@@ -22,8 +22,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox import enclosure, reports
-from sandbox.linux import cgroupfiles, fork, prctl, proctree, rlimits
+from sandbox import enclosure, handoff, reports
+from sandbox.linux import cgroupfiles, fork, namespaces, prctl, proctree, rlimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +59,8 @@ class Plan:
     processors: tuple[int, ...] = ()
     #: Seconds of silence on the life pipe after which the tree is ended.
     mute_after: float = 60.0
+    #: The handoff folder, as the box sees it.
+    handoff: str = ""
     #: What closes the box; None leaves it open (level "none").
     enclosure: Enclosure | None = None
 
@@ -109,6 +111,8 @@ def main(plan: Plan, wires: Wires, builder: int, gate: int = -1) -> int:
         io = _open_io()
         if plan.enclosure is None or "hidden_init" in plan.enclosure.guards:
             prctl.hide()  # from here on /proc/self belongs to root
+        else:
+            namespaces.keep_dumpable()
         wake = _wake_on(signal.SIGCHLD, signal.SIGTERM)
         fork.unblock_signals()
         stage = "fork"
@@ -252,7 +256,14 @@ class _Init:
                 wall = time.monotonic() - self._born
                 reports.write(
                     self._wires.report,
-                    {"status": status, "wall": wall, "cpu": record["cpu"], "peak": self._peak, "landed": landed},
+                    {
+                        "status": status,
+                        "wall": wall,
+                        "cpu": record["cpu"],
+                        "peak": self._peak,
+                        "landed": landed,
+                        "claim": handoff.mark(self._plan.handoff),
+                    },
                 )
 
     def _pause(self, seconds: float) -> None:

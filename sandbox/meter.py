@@ -120,7 +120,8 @@ class Meter:
         self.reading = reading
         if memory > self.peak:
             self.peak, self.top_process = memory, reading.top_process
-        self.cpu = max(self.cpu, reading.cpu)
+        # The group counts what ran and was never waited for as well.
+        self.cpu = max(self.cpu, reading.cpu, self._group.cpu() or 0.0)
         self._processes = max(self._processes, reading.processes)
         self._read, self._written = max(self._read, reading.read), max(self._written, reading.written)
         self._points.append(Sample(t=now - self._began, rss=memory, cpu=self.cpu, processes=reading.processes))
@@ -129,6 +130,8 @@ class Meter:
         # RLIMIT_NPROC, and a cgroup's pids.max, count tasks.
         if limits.processes is not None and reading.tasks >= limits.processes:
             self.ceilings.add("processes")
+        if limits.open_files is not None and reading.files >= limits.open_files:
+            self.ceilings.add("open_files")
         self._sample_at = now + max(self._every, (time.monotonic() - began) / _SHARE)
         if self._memory is not None and memory > self._memory:
             return Breach(reason=KillReason.memory_limit, measured=memory)
@@ -156,8 +159,8 @@ class Meter:
             return Breach(reason=KillReason.output_limit, ceiling="output", measured=out.bytes)
         if room is not None and everything > room:
             return Breach(reason=KillReason.output_limit, ceiling="output", measured=everything)
-        # The folder of the results itself is none of them.
-        entries = out.entries - 1
+        # The folder of the results itself is none of them. The private folders take inodes of the same disk.
+        entries = max(out.entries - 1, sum(count.entries for count in private))
         if limits.files is not None and entries > limits.files:
             return Breach(reason=KillReason.output_limit, ceiling="files", measured=entries)
         return None

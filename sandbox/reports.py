@@ -6,7 +6,7 @@ Records, in the order in which they can come:
     {"inside": true, "init": [pid, start]}       the init exists, in a pid namespace of its own; the host's pid of it
     {"script": [pid, start], "init": [pid, start], "at": t, "floor": bytes}   the script exists since second t
     {"signalled": n}                             the signal n was sent to the living script
-    {"status": raw, "wall": s, "cpu": s, "peak": bytes, "landed": bool}   the script's main process ended
+    {"status": raw, "wall": s, "cpu": s, "peak": bytes, "landed": bool, ...}   the script's main process ended
     {"empty": true, "leftovers": n, "killed": n, "cpu": s, ...}           the tree is proven empty; the last record
 """
 

@@ -26,6 +26,8 @@ class Reading:
     processes: int = 0
     #: Their threads; what RLIMIT_NPROC counts.
     tasks: int = 0
+    #: Most descriptors that one of them has open.
+    files: int = 0
     #: Bytes through read and write calls, cache or disk or network.
     read: int = 0
     written: int = 0
@@ -56,7 +58,7 @@ class TreeSampler:
         """
         self.members = self._window.look(now)
         known, self._known = self._known, {}
-        rss = read = written = 0
+        rss = read = written = files = 0
         processes = tasks = top = 0
         top_process = ""
         cpu = self._cpu_of_the_dead()
@@ -67,21 +69,29 @@ class TreeSampler:
                 with process.oneshot():
                     times = process.cpu_times()
                     cpu += times.user + times.system + times.children_user + times.children_system
+                    tasks += max(1, member.threads)  # the dead count until somebody waits for them (fork(2), EAGAIN)
                     if not member.living:
                         continue
                     processes += 1
-                    tasks += member.threads
                     size = process.memory_info().rss
                     rss += size
                     if size > top:
                         top, top_process = size, process.name()
+                    files = max(files, process.num_fds())
                     counters = process.io_counters()
                     read += counters.read_chars
                     written += counters.write_chars
             except (psutil.Error, OSError):
                 continue  # gone meanwhile, or a counter that this kernel or user does not show
         return Reading(
-            rss=rss, cpu=cpu, processes=processes, tasks=tasks, read=read, written=written, top_process=top_process
+            rss=rss,
+            cpu=cpu,
+            processes=processes,
+            tasks=tasks,
+            files=files,
+            read=read,
+            written=written,
+            top_process=top_process,
         )
 
     def _cpu_of_the_dead(self) -> float:

@@ -175,7 +175,8 @@ def plan_tree(facts: TreeFacts) -> Tree:
         binds.append(Bind(source=_CPU, target=_CPU))
     if not facts.fresh_proc:
         binds.append(Bind(source="/proc", target="/proc", writable=True))
-    binds += [Bind(source=f"/dev/{name}", target=f"/dev/{name}", writable=True, devices=True) for name in DEVICES]
+    # A device is written through a read-only mount all the same, but its owner, mode and times are the host's.
+    binds += [Bind(source=f"/dev/{name}", target=f"/dev/{name}", devices=True) for name in DEVICES]
     binds += [Bind(source=path, target=_showable(path)) for path in shown if path not in folders]
     binds += [
         Bind(source=facts.out, target=OUT, writable=True),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+#: Bytes that count as nothing: after a write that was refused a few pages may come free again.
+_NOTHING: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Volume:
     def exhausted(self) -> Literal["", "bytes", "inodes"]:
         """Returns of what nothing is left."""
         found = os.fstatvfs(self.fd)
-        if not found.f_bfree:
+        if found.f_bfree * found.f_frsize < min(_NOTHING, found.f_blocks * found.f_frsize // 8):
             return "bytes"
         return "" if found.f_ffree else "inodes"
 

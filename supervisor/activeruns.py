@@ -59,6 +59,7 @@ class ActiveRuns:
         self._tell = tell
         self._beat_every = settings.lock.beat
         self._spool = settings.spool.path
+        self._run_dir = settings.service.run_dir
         #: When the spool is to be swept next, by the monotonic clock: at the start, and after a shepherd died badly.
         self._sweep_at = 0.0
         self._hand_overs: list[_HandOver] = []
@@ -89,7 +90,7 @@ class ActiveRuns:
         self._look_at_runs()
         now = time.monotonic()
         if now >= self._sweep_at:
-            again = sweep_spool(self._spool, older_than=_YOUNG, now=time.time())
+            again = sweep_spool(self._spool, self._run_dir, older_than=_YOUNG, now=time.time())
             self._sweep_at = now + _YOUNG if again else math.inf
 
     def _hand_over(self) -> None:
@@ -155,7 +156,7 @@ class ActiveRuns:
         record = run_record(self._layout.job(run.job), run.n)
         if record is None:
             self._sweep_at = 0.0  # it was killed before it could say which scratch is its own
-        elif os.path.lexists(record.scratch) and not end_box(record, self._spool):
+        elif os.path.lexists(record.scratch) and not end_box(record, self._spool, self._run_dir):
             self._sweep_at = 0.0
 
     def adopt(self, rbs: Mapping[str, str]) -> None:

@@ -18,6 +18,7 @@ VERBS = {
     "replay": "replay",
     "demo": "demo",
     "serve": "serve",
+    "nursery": "nursery",
     "start": "daemon",
     "stop": "daemon",
     "restart": "daemon",
@@ -28,6 +29,7 @@ VERBS = {
     "promote": "promote",
     "runs": "runs",
     "why": "why",
+    "doctor": "doctor",
     "check-config": "check_config",
     "config": "config",
 }
@@ -36,6 +38,7 @@ SUMMARIES = {
     "replay": "run the run of a result again, and compare what it makes byte for byte",
     "demo": "four runs on an embedded store, from nothing, with their outcomes as sentences",
     "serve": "serve in the foreground",
+    "nursery": "have the runs of this host below a process of their own, as a unit of systemd",
     "start": "serve in the background",
     "stop": "stop the supervisor of this host; runs go on",
     "restart": "stop and start",
@@ -46,12 +49,14 @@ SUMMARIES = {
     "promote": "put the result of a given-up promotion into place",
     "runs": "list what waits, runs, and has lately finished",
     "why": "say what became of a job, and why",
+    "doctor": "say what this host proves and has, and the command that mends what it lacks",
     "check-config": "check a configuration and name every problem in it",
     "config": "show the configuration in force, or convert an old worker's",
 }
 _EPILOG = """\
-Exit status: 0 completed, skipped or done; 1 the script failed; 2 usage; 3 a limit was reached (status: not running);
-4 cancelled; 70 the box, the data or the service failed; 77 the isolation asked for cannot be had; 78 configuration.
+Exit status: 0 completed, skipped or done; 1 the script failed (doctor: something has to be mended); 2 usage; 3 a limit
+was reached (status: not running); 4 cancelled; 70 the box, the data or the service failed; 77 the isolation asked for
+cannot be had; 78 configuration.
 
 Examples:
   autoreduce-supervisor demo

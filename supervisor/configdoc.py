@@ -42,7 +42,7 @@ _NAMED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {
             "enabled": False,
             "mode": "module",
-            "require": "none",
+            "require": "hostile",
             "network": True,
             "read_only": ["/isis/NDX{instrument}/user/masks"],
         },

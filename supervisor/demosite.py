@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
+from sandbox.levels import LEVELS
 from supervisor import config, errandsocket, intake, journal, pinned, records, rundir, service
 from supervisor.cells import RbCells, read_final
 from supervisor.demoruns import RUNS, DemoTrouble, examples_folder, load_example
@@ -27,7 +28,6 @@ from supervisor.layout import Layout
 from supervisor.localwalls import NoWalls, Walls, walls_for
 from supervisor.nurserylink import clean_environment
 from supervisor.profiles import Profile
-from supervisor.seclusion import level_for
 from supervisor.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def walls_of_demo(folder: str) -> Walls:
         walls = walls_for(profile, Settings(), folder)
     except NoWalls as lacking:
         raise DemoTrouble(str(lacking)) from None
-    return dataclasses.replace(walls, level=level_for("none", walls.level))
+    return dataclasses.replace(walls, level=min(walls.level, "contained", key=LEVELS.index))
 
 
 class DemoSite:

@@ -6,6 +6,8 @@ from __future__ import annotations
 OK = 0
 #: The script failed: an exception, a crash, a kill from outside, a bad handoff, a rejected output.
 SCRIPT = 1
+#: `doctor`: something has to be mended before this host can serve.
+UNFIT = 1
 #: The command line was wrong.
 USAGE = 2
 #: A limit ended the run.

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from supervisor.settings_runs import LEVELS
 
 if TYPE_CHECKING:
     from supervisor.settings import Settings
 
-#: Highest level that this version proves on any host.
-PROVEN: Final = "none"
-
 
 def enough(floor: str, proven: str) -> bool:
     """Says whether a host that proves one level may take runs that need another."""
     return LEVELS.index(proven) >= LEVELS.index(floor)
+
+
+def highest(settings: Settings) -> str:
+    """Returns the highest level that any run of the site must get."""
+    floors = (settings.isolation.require, *(own.require or "none" for own in settings.instrument.values()))
+    return max(floors, key=LEVELS.index)
+
+
+def attainable(proven: str, *, as_root: bool) -> str:
+    """Returns the level that counts: who keeps user id 0 owns the host's files, and is never closed off as `hostile`.
+
+    Args:
+        proven: what the guards prove.
+        as_root: whether scripts run as user 0 of the host, within a user namespace (DESIGN §6, "One identity").
+    """
+    return "contained" if as_root and proven == "hostile" else proven
 
 
 def problems(settings: Settings, proven: str) -> list[str]:
@@ -30,7 +43,7 @@ def problems(settings: Settings, proven: str) -> list[str]:
     if not enough(floor, proven):
         found.append(
             f'isolation.require: this host proves level "{proven}" only and may take no run that needs "{floor}"; '
-            f'write "{proven}" if you trust all scripts, or serve from a host that proves more'
+            "ask `autoreduce-supervisor doctor` what it lacks, or serve from a host that proves more"
         )
     for name, own in settings.instrument.items():
         if own.require and own.require != floor and not enough(own.require, proven):

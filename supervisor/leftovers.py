@@ -10,6 +10,7 @@ from sandbox.cgroups import Groups
 from sandbox.linux import proctree
 from sandbox.linux.openfiles import held_below
 from sandbox.scratch import remove_tree
+from supervisor import rundir
 
 if TYPE_CHECKING:
     from supervisor.records import Identity, RunRecord
@@ -31,17 +32,18 @@ def signal_exactly(who: Identity, number: int) -> bool:
     return process is not None and process.start == who.start and proctree.send(process, number)
 
 
-def end_box(run: RunRecord, spool: str) -> bool:
+def end_box(run: RunRecord, spool: str, run_dir: str) -> bool:
     """End what is left of the box of a dead shepherd; say whether it is proven empty.
 
     The builder goes with its shepherd, the init ends its tree and then itself; what carries the box's token in its
-    environment is ended here. The scratch goes last; it lies below `spool`, or it is not ours to remove.
+    environment is ended here, and its control group, which stands where a nursery of `run_dir` has made it. The scratch
+    goes last; it lies below `spool`, or it is not ours to remove.
     """
     if is_alive(run.builder):
         return False  # it waits for its init, which is ending the tree
     try:
         proctree.end_carriers(run.token, _PATIENCE)
-        _discard_group(run.token)
+        _discard_group(run.token, run_dir)
     except TimeoutError:
         return False
     parent, name = os.path.split(run.scratch)
@@ -50,13 +52,14 @@ def end_box(run: RunRecord, spool: str) -> bool:
     return True
 
 
-def sweep_spool(spool: str, *, older_than: float, now: float) -> bool:
+def sweep_spool(spool: str, run_dir: str, *, older_than: float, now: float) -> bool:
     """Remove the scratch of boxes that nobody holds any more: their shepherds were killed.
 
     A shepherd holds descriptors of its scratch for as long as it lives, and a script stands in it.
 
     Args:
         spool: the folder of the boxes.
+        run_dir: the run directory, which says where control groups were made.
         older_than: seconds since a folder was last changed; a box that is being made is younger.
         now: seconds since 1970.
 
@@ -80,7 +83,7 @@ def sweep_spool(spool: str, *, older_than: float, now: float) -> bool:
             again = True
             continue
         try:
-            _discard_group(name)
+            _discard_group(name, run_dir)
         except TimeoutError:
             again = True
             continue
@@ -88,18 +91,19 @@ def sweep_spool(spool: str, *, older_than: float, now: float) -> bool:
     return again
 
 
-def _discard_group(token: str) -> None:
+def _discard_group(token: str, run_dir: str) -> None:
     """End and remove the control group of a box; where its files are out of reach, the proof by the token stands alone.
 
     Raises:
         TimeoutError: something in it does not end.
     """
-    try:
-        Groups.find().discard(token, _PATIENCE)
-    except TimeoutError:
-        raise
-    except OSError:
-        return
+    for place in rundir.places(run_dir):
+        try:
+            Groups.at(place).discard(token, _PATIENCE)
+        except TimeoutError:
+            raise
+        except OSError:
+            continue
 
 
 def _remove(spool: str, name: str) -> None:

@@ -3,7 +3,7 @@
 A threaded supervisor must not run Python between fork and exec, a death signal follows the thread that forked, and a
 living shepherd must not load half-upgraded code: so shepherds are forked here, in milliseconds. The nursery closes
 every received descriptor right after the fork, reaps, and ends when nobody needs it any more. Shepherds do not die
-with it.
+with it. It takes plans of its own version only: what a record says of the code that ran is so.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 # The nursery imports what a shepherd needs, before it forks the first one.
+from sandbox.cgroups import Groups
 from sandbox.linux import fork, prctl, proctree
-from supervisor import errandsocket, failpoints, shepherd
+from supervisor import errandsocket, failpoints, pinned, rundir, shepherd
 from supervisor.failpoints import effect
+from supervisor.notify import Notifier
 from supervisor.runplan import RunPlan
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-#: Without systemd: seconds without a connected supervisor, and without a shepherd, after which the nursery ends.
+#: Seconds without a connected supervisor, and without a shepherd, after which the nursery is not needed any more.
 _IDLE = 60.0
 _TURN = 5.0
 
@@ -39,15 +41,25 @@ _TURN = 5.0
 class Nursery:
     """Forks shepherds for the supervisors that connect."""
 
-    def __init__(self, folder: str, name: str, idle: float, guard: int) -> None:
-        """Listen at `name` in `folder`; end after `idle` seconds without work (0: never).
+    def __init__(self, folder: str, version: str, guard: int, *, idle: float, stays: bool, notifier: Notifier) -> None:
+        """Listen in `folder` for supervisors of `version`.
 
-        `guard` is the descriptor whose lock says that we serve; no shepherd may keep it, or no other nursery could
-        follow us while one lives.
+        Args:
+            folder: the run directory.
+            version: of the code of this process.
+            guard: the descriptor whose lock says that we serve; no shepherd may keep it, or no other nursery could
+                follow us while one lives.
+            idle: seconds without work after which we end; 0: never.
+            stays: do so only when a supervisor of another version serves: a service manager runs us.
+            notifier: the service manager, if there is one.
         """
         self._guard = guard
-        self._listener = errandsocket.bind(folder, name)
+        self._folder = folder
+        self._version = version
+        self._listener = errandsocket.bind(folder, socket_name(version))
         self._idle = idle
+        self._stays = stays
+        self._notifier = notifier
         self._links: dict[int, socket.socket] = {}
         self._shepherds: set[int] = set()
         self._needed = time.monotonic()
@@ -64,6 +76,7 @@ class Nursery:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.set_wakeup_fd(self._wake_w, warn_on_full_buffer=False)
         prctl.adopt_orphans()
+        self._notifier.ready()
         told = False
         while True:
             poll = select.poll()
@@ -79,6 +92,7 @@ class Nursery:
             self._reap()
             if self._ending and not told:
                 told = True
+                self._notifier.stopping()
                 self._end_shepherds()
             if self._listener.fileno() in ready:
                 self._accept()
@@ -93,7 +107,16 @@ class Nursery:
             self._needed = now
         if self._shepherds:
             return False
-        return self._ending or (self._idle > 0 and now - self._needed >= self._idle)
+        if self._ending:
+            return True
+        if self._idle <= 0 or now - self._needed < self._idle:
+            return False
+        return not self._stays or self._is_replaced()
+
+    def _is_replaced(self) -> bool:
+        """Say whether the supervisor that served last was of another version; where none says so, we are needed."""
+        served = rundir.read_local(self._folder, rundir.IDENTITY_FILE) or {}
+        return served.get("version", self._version) != self._version
 
     def _end_shepherds(self) -> None:
         """Host shutdown: each shepherd ends its box and links `released{host shutdown}`; we wait for them."""
@@ -139,6 +162,10 @@ class Nursery:
             raise errandsocket.BadDatagram(f"a request came with {len(descriptors)} descriptors")
         lock_fd, job_fd, plan_fd = descriptors
         plan = RunPlan.from_bytes(errandsocket.unseal(plan_fd))
+        if plan.code_version != self._version:
+            raise errandsocket.BadDatagram(
+                f"a plan of version {plan.code_version} came to a nursery of {self._version}"
+            )
         with effect("nursery.fork"):
             pid = fork.fork_into(lambda: self._become_shepherd(plan, lock_fd, (job_fd, plan_fd)))
         self._shepherds.add(pid)
@@ -183,23 +210,50 @@ class Nursery:
         return [process for process in mine if process.living and process.pid not in spared], table
 
 
+def socket_name(version: str) -> str:
+    """Return the name of the nursery's socket in the run directory: a supervisor asks that of its own version."""
+    return f"nursery-{version}.sock"
+
+
+def _take_place(run_dir: str, version: str) -> None:
+    """Take the subtree of control groups before the first fork, and record where it is.
+
+    On version 2 a group with controllers may hold no process itself (cgroups(7), "no internal processes"): we move to
+    a leaf of our own, and every shepherd begins in it.
+    """
+    try:
+        groups = Groups.find()
+        if groups.available:
+            rundir.note_place(run_dir, version, groups.folders())
+    except OSError as error:
+        print(f"nursery: no control groups for boxes: {error}", file=sys.stderr)  # noqa: T201
+
+
 def main() -> NoReturn:
     """Run the nursery; the command line is internal."""
+    pinned.pin()
     parser = argparse.ArgumentParser(prog="autoreduce-nursery")
     parser.add_argument("--run-dir", required=True)
-    parser.add_argument("--name", required=True)
+    parser.add_argument("--version", default="", help="the version that is asked for")
     parser.add_argument("--idle", type=float, default=_IDLE)
+    parser.add_argument("--stays", action="store_true", help="a service manager runs us")
     parser.add_argument("--ready-fd", type=int, default=-1)
     options = parser.parse_args()
+    version = pinned.code_version()
+    if options.version not in ("", version):
+        sys.exit(f"nursery: version {options.version} was asked for, but the code that is installed is {version}")
+    notifier = Notifier.take(os.environ)
     failpoints.enter_process("nursery")
     for encoding in ("ascii", "utf-8", "utf-8-sig", "latin-1"):
         codecs.lookup(encoding)  # loads its module: a living shepherd loads nothing, even when the package is replaced
-    guard = os.open(os.path.join(options.run_dir, f"{options.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    guard_path = os.path.join(options.run_dir, f"{socket_name(version)}.lock")
+    guard = os.open(guard_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(0)  # another one of this version serves already
-    nursery = Nursery(options.run_dir, options.name, options.idle, guard)
+    _take_place(options.run_dir, version)
+    nursery = Nursery(options.run_dir, version, guard, idle=options.idle, stays=options.stays, notifier=notifier)
     if options.ready_fd >= 0:
         with contextlib.suppress(BrokenPipeError):  # whoever started us was killed; the next supervisor connects
             os.write(options.ready_fd, b"ready")

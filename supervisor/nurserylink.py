@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _ANSWER = 10.0
 #: Seconds until a nursery that we started is ready; its imports take a fraction of one.
 _START = 30.0
+#: Seconds in which a service manager brings a nursery back that was killed while we serve.
+_AGAIN = 5.0
 
 
 class NurseryGone(Exception):
@@ -31,11 +33,20 @@ class NurseryGone(Exception):
 class NurseryLink:
     """Asks the nursery for shepherds."""
 
-    def __init__(self, run_dir: str, version: str, log_path: str) -> None:
-        """Use the nursery of `version` in `run_dir`; one we start writes what goes wrong to `log_path`."""
+    def __init__(self, run_dir: str, version: str, log_path: str, *, start: bool = True) -> None:
+        """Use the nursery of `version` in `run_dir`.
+
+        Args:
+            run_dir: the run directory.
+            version: our own.
+            log_path: where a nursery that we start writes what goes wrong.
+            start: start one where there is none; else a unit of the service manager runs it, and is waited for.
+        """
         self._run_dir = run_dir
+        self._version = version
         self._name = f"nursery-{version}.sock"
         self._log_path = log_path
+        self._may_start = start
         self._link: socket.socket | None = None
         #: The nursery we started last; kept so that it is reaped when it ends.
         self._started: subprocess.Popen[bytes] | None = None
@@ -75,34 +86,45 @@ class NurseryLink:
 
     def ensure(self) -> None:
         """Have a nursery ready before the first message comes."""
-        self._connected()
+        self._connected(_START)
 
-    def _connected(self) -> socket.socket:
+    def _connected(self, patience: float = _AGAIN) -> socket.socket:
         if self._link is None:
             try:
                 self._link = errandsocket.connect(self._run_dir, self._name, _ANSWER)
             except (FileNotFoundError, ConnectionError):
-                self._start()
-                self._link = self._connect_started()
+                if self._may_start:
+                    patience = _START
+                    self._start()
+                self._link = self._connect_started(patience)
             except errandsocket.BadDatagram as bad:
                 raise NurseryGone(str(bad)) from bad
         return self._link
 
-    def _connect_started(self) -> socket.socket:
-        deadline = time.monotonic() + _START
+    def _connect_started(self, patience: float) -> socket.socket:
+        deadline = time.monotonic() + patience
         while True:
             try:
                 return errandsocket.connect(self._run_dir, self._name, _ANSWER)
             except OSError as error:
                 if time.monotonic() > deadline:
-                    raise NurseryGone(f"the nursery that was started does not listen: {error}") from error
+                    raise NurseryGone(self._missing(error)) from error
                 time.sleep(0.02)  # another supervisor's nursery may be binding this very moment
 
+    def _missing(self, error: OSError) -> str:
+        if self._may_start:
+            return f'the nursery that was started does not listen: {error}; "{self._log_path}" may tell more'
+        return (
+            f"no nursery of version {self._version} listens in {self._run_dir}: {error}; "
+            f"start its unit: systemctl start autoreduce-nursery@{self._version}"
+        )
+
     def _start(self) -> None:
-        """Start a nursery, detached: it must outlive us. Under systemd its own unit has done so before."""
+        """Start a nursery, detached: it must outlive us."""
         if self._started is not None:
             self._started.poll()
-        command = [sys.executable, "-m", "supervisor.nursery", "--run-dir", self._run_dir, "--name", self._name]
+        command = [sys.executable, "-m", "supervisor.nursery", "--run-dir", self._run_dir]
+        command += ["--version", self._version]
         ready_r, ready_w = os.pipe2(os.O_CLOEXEC)
         log = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sandbox.closure import Closure, by_path
+from supervisor.boxarguments import closure_from_json
 from supervisor.profiles import Profile, Profiles, conda_env
-from supervisor.seclusion import closure_from_json
 from supervisor.sentences import switched_off
 from supervisor.staging import SiteTrouble, trouble
 

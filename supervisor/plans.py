@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from supervisor import paths, replies, request, seclusion
+from supervisor.boxarguments import closure_to_json
 from supervisor.family import Family
 from supervisor.runplan import RunPlan, pack_script
 
@@ -28,8 +29,6 @@ class HostFacts:
     hostname: str
     boot: str
     code_version: str
-    #: Highest isolation level it has proven.
-    level: str = "none"
     #: What the interpreters need behind a tree, by the name of their profile.
     closures: Mapping[str, Closure] = field(default_factory=dict)
 
@@ -145,7 +144,7 @@ def _closures(decoded: request.RunRequest, facts: HostFacts) -> dict[str, Any]:
     """Return what the interpreters need that a script on disk may ask for."""
     if decoded.family is not Family.SNS:
         return {}
-    return {name: seclusion.closure_to_json(closure) for name, closure in facts.closures.items()}
+    return {name: closure_to_json(closure) for name, closure in facts.closures.items()}
 
 
 def _box(
@@ -178,7 +177,6 @@ def _box(
         "mute_after": settings.lock.self_kill_after,
         **seclusion.of_run(
             settings,
-            facts.level,
             facts.closures.get(interpreter.name),
             instrument=decoded.instrument,
             rb=placement.rb,

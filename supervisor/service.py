@@ -8,46 +8,49 @@ more is taken; the loop; the poller with a last heartbeat. Shepherds run on.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import json
 import logging
 import os
 import random
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sandbox.linux import proctree
-from supervisor import configfiles, floors, hosts
-from supervisor.broker import BrokerSettings
+from supervisor import floors, hosts
+from supervisor.brokerfrom import link_settings
 from supervisor.brokerlink import BrokerLink
 from supervisor.layout import Layout
 from supervisor.loop import Loop
 from supervisor.nurserylink import NurseryLink
 from supervisor.offers import find_out
+from supervisor.pinned import code_version
 from supervisor.plans import HostFacts
 from supervisor.polled import Stop
+from supervisor.rundir import IDENTITY_FILE, STATE_FILE, write_local
 from supervisor.storepoller import Poller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from supervisor.notify import Notifier
     from supervisor.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: In the run directory: who serves (pid, start time, boot id), and what `status` shows.
-IDENTITY_FILE = "supervisor.json"
-STATE_FILE = "state.json"
 #: Seconds for the broker to confirm what is under way at the end, and for the poller's last turn.
 _GOODBYE = 5.0
 
 
-def code_version() -> str:
-    """The version of the installed distribution."""
-    return importlib.metadata.version("autoreduce-supervisor")
+def status_line(state: Mapping[str, object]) -> str:
+    """Return what `systemctl status` shows of a state that `status` shows in full (pure)."""
+    running = state["running"]
+    count = len(running) if isinstance(running, list) else 0
+    return (
+        f"{count} of {state['slots']} slots run, {state['waiting']} jobs wait; "
+        f"store {state['store']}; broker {state['broker']}"
+    )
 
 
 def facts_of(settings: Settings) -> HostFacts:
@@ -65,6 +68,9 @@ class Service:
     """One supervisor in the foreground of this process."""
 
     settings: Settings
+    notifier: Notifier
+    #: A unit of its own runs the nursery; none is started from here.
+    nursery_unit: bool = False
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -82,31 +88,37 @@ class Service:
         os.makedirs(settings.spool.path, mode=0o700, exist_ok=True)
         facts = facts_of(settings)
         offers = find_out(settings)  # here, while there is one thread
+        facts = replace(facts, closures=offers.closures)
         for problem in floors.problems(settings, offers.level):
             log.error("%s", problem)
         for profile, why in offers.failing.items():
             log.error("The profile %s does not work on this host, its runs are not taken: %s.", profile, why)
         slots = settings.host.slot_count(len(os.sched_getaffinity(0)))
-        loop = Loop(settings, slots, offers.failing, on_state=lambda state: write_local(run_dir, STATE_FILE, state))
+        loop = Loop(settings, slots, offers.failing, on_state=self._describe)
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.stop())
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        nursery = NurseryLink(run_dir, facts.code_version, os.path.join(run_dir, "nursery.log"))
+        nursery = NurseryLink(
+            run_dir, facts.code_version, os.path.join(run_dir, "nursery.log"), start=not self.nursery_unit
+        )
         poller = Poller(settings, Layout(os.path.abspath(settings.store.path)), facts, nursery, offers, loop.tell)
         poller.take_identity()
         nursery.ensure()
         link = self._link(loop)
         me = proctree.identity(os.getpid())
-        write_local(run_dir, IDENTITY_FILE, {"pid": os.getpid(), "start": me.start if me else 0, "boot": facts.boot})
+        identity = {"pid": os.getpid(), "start": me.start if me else 0, "boot": facts.boot}
+        write_local(run_dir, IDENTITY_FILE, {**identity, "version": facts.code_version})
         poller.start()
         if link is not None:
             link.start()
         log.info("Serving as host %s with %d slots; the store is %s.", facts.host, slots, settings.store.path)
         ready()
+        self.notifier.ready()
         try:
             loop.run(poller, link)
         finally:
+            self.notifier.stopping()
             if link is not None:
                 link.stop(_GOODBYE)
             poller.order(Stop())
@@ -116,55 +128,16 @@ class Service:
                 os.unlink(os.path.join(run_dir, IDENTITY_FILE))
         log.info("Stopped; runs go on under their shepherds.")
 
+    def _describe(self, state: dict[str, object]) -> None:
+        """Show how it goes: to `status`, and to the service manager in one line."""
+        write_local(self.settings.service.run_dir, STATE_FILE, state)
+        self.notifier.status(status_line(state))
+
     def _link(self, loop: Loop) -> BrokerLink | None:
         broker = self.settings.broker
         if not broker.enabled:
             return None
-        settings = BrokerSettings(
-            hosts=tuple((address.host, address.port, address.tls) for address in broker.addresses),
-            user=broker.user or None,
-            password=configfiles.password(broker, os.environ) or None,
-            heartbeat_ms=int(broker.heartbeat * 1000),
-            prefetch=broker.prefetch,
-            connect_timeout=broker.connect_timeout,
-            receipt_timeout=broker.receipt_timeout,
-            ca_file=broker.ca_file or None,
-            cert_file=broker.cert_file or None,
-            key_file=broker.key_file or None,
-            vhost=broker.vhost or None,
-            text_messages=broker.text_messages,
-        )
+        settings = link_settings(broker, os.environ)
         return BrokerLink(
             settings, self.settings.queues.subscriptions, loop.tell, rng=random.Random(), clock=time.monotonic
         )
-
-
-def write_local(run_dir: str, name: str, record: dict[str, object]) -> None:
-    """Replace a small record in the run directory, which is local to this host."""
-    path = os.path.join(run_dir, name)
-    temporary = f"{path}.{os.getpid()}"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640), "w") as file:
-        json.dump({**record, "time": time.time()}, file)
-    os.rename(temporary, path)
-
-
-def read_local(run_dir: str, name: str) -> dict[str, object] | None:
-    """Return a record of the run directory, or None where there is none or it is being replaced."""
-    try:
-        with open(os.path.join(run_dir, name), encoding="utf-8") as file:
-            record = json.load(file)
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def serving(run_dir: str) -> proctree.Identity | None:
-    """Return the supervisor that serves with this run directory, or None: pid, start time and boot must agree."""
-    record = read_local(run_dir, IDENTITY_FILE)
-    if record is None or record.get("boot") != proctree.boot_id():
-        return None
-    pid, start = record.get("pid"), record.get("start")
-    if not isinstance(pid, int) or not isinstance(start, int):
-        return None
-    who = proctree.Identity(pid, start)
-    return who if proctree.alive(who) else None

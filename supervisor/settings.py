@@ -68,7 +68,11 @@ class Host(Section):
 class Service(Section):
     """The service itself. Changes here need a restart."""
 
-    user: Line = setting("", "User that everything runs as when started as root; empty keeps the user who starts it.")
+    user: Line = setting(
+        "",
+        "User that everything runs as when started as root: folders of the service that are missing, and its control "
+        "groups, are made first and handed over. Empty keeps the user who starts it.",
+    )
     run_dir: OwnFolder = setting("/run/autoreduce-supervisor", "Folder of sockets and pid files, on this host.")
     log: OptionalPath = setting("", "Log file; empty logs to standard error, where the journal picks it up.")
 

@@ -21,11 +21,11 @@ from sandbox.limits import Limits
 from sandbox.linux import fork, prctl, proctree
 from sandbox.verdict import KillReason
 from supervisor import failpoints
+from supervisor.boxarguments import box_arguments
 from supervisor.failpoints import effect
 from supervisor.rblock import RbLock, read_counter_at
 from supervisor.records import Identity
 from supervisor.runplan import RunPlan, unpack_script
-from supervisor.seclusion import box_arguments
 from supervisor.storehand import BoxIdentity, StoreHand
 
 if TYPE_CHECKING:

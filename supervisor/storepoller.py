@@ -103,7 +103,7 @@ class Poller(threading.Thread):
             now=time.time,
             monotonic=time.monotonic,
             is_alive=is_alive,
-            end_box=lambda run: end_box(run, settings.spool.path),
+            end_box=lambda run: end_box(run, settings.spool.path, settings.service.run_dir),
             serves=self._serves,
             ending=lambda of, n, ruling: ending_of(of, n, ruling, settings, facts),
         )

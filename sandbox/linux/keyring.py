@@ -9,6 +9,9 @@ from sandbox.linux import libc, syscalls
 
 #: KEYCTL_JOIN_SESSION_KEYRING of <linux/keyctl.h>.
 _JOIN_SESSION_KEYRING: Final = 1
+#: KEYCTL_GET_KEYRING_ID, and KEY_SPEC_SESSION_KEYRING.
+_GET_KEYRING_ID: Final = 0
+_SESSION_KEYRING: Final = -3
 
 
 def join_new_session() -> bool:
@@ -31,3 +34,18 @@ def join_new_session() -> bool:
             return False
         raise
     return True
+
+
+def session() -> int:
+    """Names the session keyring of this process by its number; 0 where it has none or the kernel has no keys.
+
+    Raises:
+        OSError: the kernel refused for another reason (keyctl(2)).
+    """
+    try:
+        number = syscalls.number_here("keyctl")
+        return libc.syscall("keyctl", number, _GET_KEYRING_ID, _SESSION_KEYRING, 0)
+    except OSError as error:
+        if error.errno in {errno.ENOSYS, errno.ENOKEY}:
+            return 0
+        raise

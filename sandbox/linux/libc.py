@@ -202,3 +202,40 @@ def capset_none() -> None:
     header = _CapHeader(version=_CAPABILITY_VERSION_3, pid=0)
     data = (_CapData * 2)()
     _capset(ctypes.byref(header), data)
+
+
+#: shmget(2): int shmget(key_t key, size_t size, int shmflg)
+_shmget = _LIBC.shmget
+_shmget.argtypes = [ctypes.c_int, ctypes.c_size_t, ctypes.c_int]
+_shmget.restype = ctypes.c_int
+_shmget.errcheck = _minus_one_is_an_error
+
+
+def shmget(key: int, size: int, flags: int) -> int:
+    """Finds or makes a segment of System V shared memory and returns its id."""
+    return int(_shmget(key, size, flags))
+
+
+#: shmctl(2): int shmctl(int shmid, int op, struct shmid_ds *buf)
+_shmctl = _LIBC.shmctl
+_shmctl.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p]
+_shmctl.restype = ctypes.c_int
+_shmctl.errcheck = _minus_one_is_an_error
+
+
+def shmctl(segment: int, operation: int) -> None:
+    """Controls a segment by an operation that needs no buffer."""
+    _shmctl(segment, operation, None)
+
+
+#: adjtimex(2): int adjtimex(struct timex *buf); 208 bytes, of which `modes` 0 asks only
+_adjtimex = _LIBC.adjtimex
+_adjtimex.argtypes = [ctypes.c_void_p]
+_adjtimex.restype = ctypes.c_int
+_adjtimex.errcheck = _minus_one_is_an_error
+
+
+def adjtimex() -> tuple[int, bytes]:
+    """Asks the kernel's clock for its state: the answer, and struct timex as it was filled in."""
+    memory = ctypes.create_string_buffer(256)
+    return int(_adjtimex(memory)), memory.raw

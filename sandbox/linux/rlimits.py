@@ -45,6 +45,21 @@ def apply(limits: Mapping[str, int]) -> None:
             ) from error
 
 
+def raise_open_files(most: int = 65_536) -> None:
+    """Raises this process's soft limit of open files towards its hard one.
+
+    Descriptors that scripts of the same user send and never receive count against whoever sends one with a lower limit
+    than theirs (unix(7), ETOOMANYREFS): our own must lie well above `limits.open_files`.
+
+    Args:
+        most: no more than this; some programs walk through all that they may have.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def tasks_of_user(uid: int) -> int:
     """Counts the tasks (threads) that run as `uid` on this host: RLIMIT_NPROC counts those, not a box's own.
 

@@ -6,11 +6,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from supervisor import config, configfiles, floors
+from supervisor import config, configfiles, floors, offers, serviceuser
 from supervisor.exitcodes import CONFIG, OK
 
 if TYPE_CHECKING:
     import argparse
+
+    from supervisor.settings import Settings
 
 NAME = "check-config"
 SUMMARY = "check a configuration and name every problem in it"
@@ -28,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help=f"the configuration (default: {config.DEFAULT_PATH} if it is there)"
     )
     parser.add_argument(
-        "--no-files", action="store_true", help="do not ask whether the files it names are on this host"
+        "--no-files", action="store_true", help="ask nothing of this host: neither its files nor what it proves"
     )
 
 
@@ -40,11 +42,23 @@ def main(args: argparse.Namespace) -> int:
         print(found, file=sys.stderr)
         return CONFIG
     origin = args.config or (config.DEFAULT_PATH if os.path.exists(config.DEFAULT_PATH) else "defaults")
-    problems = floors.problems(settings, floors.PROVEN)
-    problems += [] if args.no_files else configfiles.problems(settings, os.environ)
+    problems = [] if args.no_files else _of_host(settings)
     for problem in problems:
         print(f"{origin}: {problem}", file=sys.stderr)
     if problems:
         return CONFIG
     print(f"{origin}: no problem found")
     return OK
+
+
+def _of_host(settings: Settings) -> list[str]:
+    """Returns what this host does not offer of it: files, the service's user, and isolation."""
+    problems = [*configfiles.problems(settings, os.environ), *serviceuser.problems(settings)]
+    try:
+        with offers.spool_of(settings) as spool:
+            found = offers.find_out_with(settings.interpreter.profiles().each(), spool)
+    except OSError as error:
+        return [*problems, f"spool.path: no box can be tried: {error}; name a folder that can be written"]
+    if found.proof is None:  # nothing was there to prove anything with, which is the problem itself
+        return problems or [f"{name}: {why}" for name, why in found.failing.items()]
+    return [*problems, *floors.problems(settings, found.level)]

@@ -8,12 +8,14 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
-from supervisor import service, shown
-from supervisor.exitcodes import INTERNAL, OK
+from supervisor import pinned, rundir, serviceuser, shown
+from supervisor.exitcodes import CONFIG, INTERNAL, OK
+from supervisor.notify import Notifier
 from supervisor.verbs import opened
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from supervisor.settings import Settings
 
@@ -50,24 +52,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Start, stop or restart the supervisor of this run directory."""
+    pinned.pin()
+    notifier = Notifier.take(os.environ)
     settings = opened.settings(args)
     if isinstance(settings, int):
         return settings
     try:
+        notes = serviceuser.assume(settings) if args.verb != "stop" else []
         if args.verb != "start":
             status = stop(settings.service.run_dir, args.patience)
             if status != OK or args.verb == "stop":
                 return status
-        return start(settings, args.patience)
+        return start(settings, args.patience, notes, notifier)
+    except serviceuser.BadUser as bad:
+        shown.complain(f"cannot {args.verb}: {bad}")
+        return CONFIG
     except OSError as trouble:
         shown.complain(f"cannot {args.verb}: {trouble}")
         return INTERNAL
 
 
-def start(settings: Settings, patience_seconds: float) -> int:
-    """Start a supervisor in the background and say so, or what keeps it from serving."""
+def start(settings: Settings, patience_seconds: float, notes: Sequence[str], notifier: Notifier) -> int:
+    """Start a supervisor in the background and say so, or what keeps it from serving.
+
+    Args:
+        settings: the configuration.
+        patience_seconds: how long its start is waited for.
+        notes: what came of becoming the service user, for its log.
+        notifier: the service manager; it is told which process is the supervisor.
+    """
     run_dir = settings.service.run_dir
-    who = service.serving(run_dir)
+    who = rundir.serving(run_dir)
     if who is not None:
         shown.complain(f'a supervisor runs already with "{run_dir}" (pid {who.pid}); use restart for another one')
         return INTERNAL
@@ -77,8 +92,11 @@ def start(settings: Settings, patience_seconds: float) -> int:
     from supervisor import daemonize
     from supervisor.verbs.serve import serve
 
-    said = daemonize.launch(lambda ready: serve(settings, ready), log_path, patience_seconds=patience_seconds)
+    said = daemonize.launch(
+        lambda ready: serve(settings, ready, notes, notifier=notifier), log_path, patience_seconds=patience_seconds
+    )
     if said.pid:
+        notifier.ready(main_pid=said.pid)
         shown.say(f'started: pid {said.pid}, log "{log_path}"')
         return OK
     shown.complain(said.problem or f'cannot serve: the supervisor ended at once; "{log_path}" tells more')
@@ -91,11 +109,11 @@ def stop(run_dir: str, patience_seconds: float) -> int:
     if unseen:
         shown.complain(unseen)
         return INTERNAL
-    who = service.serving(run_dir)
+    who = rundir.serving(run_dir)
     if who is None:
         shown.say(f'no supervisor runs with "{run_dir}"')
         return OK
-    state = service.read_local(run_dir, service.STATE_FILE) or {}
+    state = rundir.read_local(run_dir, rundir.STATE_FILE) or {}
     try:
         ended = _end(who.pid, run_dir, patience_seconds)
     except PermissionError:
@@ -121,7 +139,7 @@ def stop(run_dir: str, patience_seconds: float) -> int:
 def service_unseen(run_dir: str) -> str:
     """Return why it cannot be told whether a supervisor runs, "" where it can: "not there" differs from "not shown"."""
     try:
-        with contextlib.suppress(FileNotFoundError), open(os.path.join(run_dir, service.IDENTITY_FILE), "rb"):
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(run_dir, rundir.IDENTITY_FILE), "rb"):
             return ""
     except PermissionError:
         owner = _owner(run_dir)
@@ -147,7 +165,7 @@ def _end(pid: int, run_dir: str, patience_seconds: float) -> bool:
     except ProcessLookupError:
         return True
     try:
-        still = service.serving(run_dir)
+        still = rundir.serving(run_dir)
         if still is None or still.pid != pid:
             return True
         with contextlib.suppress(ProcessLookupError):

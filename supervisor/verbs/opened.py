@@ -79,12 +79,13 @@ def store(args: argparse.Namespace, *, create: bool = False, write: bool = True)
         return known
     layout = Layout(os.path.abspath(known.store.path))
     try:
+        # What root writes into the store of another user, that user's supervisor could not work with.
+        if write and os.geteuid() == 0 and known.service.user:
+            return _refused(layout, known.service.user)
         journal.open_store(layout, create=create)
-        if write and not os.access(layout.waiting, os.W_OK):
-            owner = os.stat(layout.waiting).st_uid
-            remedy = f"say it as the service user: sudo -u '#{owner}' autoreduce-supervisor ..."
-            print(f'cannot write the store "{layout.root}" as uid {os.geteuid()}; {remedy}', file=sys.stderr)
-            return INTERNAL
+        owner = os.stat(layout.waiting).st_uid
+        if write and (not os.access(layout.waiting, os.W_OK) or (os.geteuid() == 0 and owner != 0)):
+            return _refused(layout, f"#{owner}")
     except journal.UnknownStore as wrong:
         print(wrong, file=sys.stderr)
         return CONFIG
@@ -92,6 +93,12 @@ def store(args: argparse.Namespace, *, create: bool = False, write: bool = True)
         print(f"cannot use the store: {trouble}", file=sys.stderr)
         return INTERNAL
     return OpenStore(settings=known, layout=layout, facts=facts_of(known))
+
+
+def _refused(layout: Layout, user: str) -> int:
+    remedy = f"say it as the service user: sudo -u '{user}' autoreduce-supervisor ..."
+    print(f'cannot write the store "{layout.root}" as uid {os.geteuid()}; {remedy}', file=sys.stderr)
+    return INTERNAL
 
 
 def job(store: OpenStore, text: str) -> records.Request | int:

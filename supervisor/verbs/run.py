@@ -234,7 +234,9 @@ def spool_of(settings: Settings) -> str:
     if "spool" not in settings.model_fields_set:
         return ""
     path = os.path.abspath(settings.spool.path)
-    return path if os.access(path, os.W_OK | os.X_OK) else ""
+    # A stranger's folder, which root may write, cannot be walked to from inside a user namespace.
+    usable = os.access(path, os.W_OK | os.X_OK) and os.stat(path).st_uid == os.geteuid()
+    return path if usable else ""
 
 
 def _introduce(order: LocalRun) -> None:

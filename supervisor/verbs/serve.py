@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
-from supervisor import config, logs
+from supervisor import config, logs, pinned, serviceuser
 from supervisor.exitcodes import CONFIG, INTERNAL, OK
+from supervisor.notify import Notifier
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from supervisor.settings import Settings
 
 EPILOG = """\
+Started as root with service.user set, it makes what needs root, becomes that user, and goes on. Under systemd it tells
+the manager how it is (Type=notify); --nursery-unit is for the unit in etc/systemd/.
+
 Exit status: 0 stopped by SIGTERM or SIGINT; 70 it cannot be started, or met a defect; 78 configuration.
 
 Example:
@@ -28,32 +33,65 @@ log = logging.getLogger(__name__)
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this verb."""
     parser.add_argument("--config", metavar="FILE", help="the configuration (default: /etc/autoreduce/supervisor.toml)")
+    parser.add_argument(
+        "--nursery-unit",
+        action="store_true",
+        help="a unit of its own runs the nursery: wait for it instead of starting one",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
+    pinned.pin()
+    notifier = Notifier.take(os.environ)
     try:
         settings = config.load(args.config)
     except config.ConfigProblems as found:
         print(found, file=sys.stderr)
         return CONFIG
-    logs.set_up(settings.service.log)
-    problem, status = serve(settings, lambda: None)
+    try:
+        notes = serviceuser.assume(settings)
+        logs.set_up(settings.service.log)
+    except serviceuser.BadUser as bad:
+        print(f"cannot serve: {bad}", file=sys.stderr)
+        return CONFIG
+    except OSError as trouble:
+        print(f"cannot serve: {trouble}", file=sys.stderr)
+        return INTERNAL
+    problem, status = serve(settings, lambda: None, notes, notifier=notifier, nursery_unit=args.nursery_unit)
     if problem:
         log.critical("%s", problem)
+        notifier.status(problem)
     return status
 
 
-def serve(settings: Settings, ready: Callable[[], None]) -> tuple[str, int]:
-    """Serve; return what went wrong ("" for nothing) and the exit status. For `start` too."""
+def serve(
+    settings: Settings,
+    ready: Callable[[], None],
+    notes: Sequence[str],
+    *,
+    notifier: Notifier,
+    nursery_unit: bool = False,
+) -> tuple[str, int]:
+    """Serve; return what went wrong ("" for nothing) and the exit status. For `start` too.
+
+    Args:
+        settings: the configuration.
+        ready: called when messages are taken.
+        notes: what came of becoming the service user, for the log.
+        notifier: the service manager.
+        nursery_unit: the nursery is a unit of its own.
+    """
     from supervisor.hosts import IdentityTaken
     from supervisor.journal import UnknownStore
     from supervisor.loop import DefectMet
     from supervisor.nurserylink import NurseryGone
     from supervisor.service import Service
 
+    for note in notes:
+        log.log(logging.WARNING if note.startswith("CAUTION") else logging.INFO, "%s", note)
     try:
-        Service(settings).serve(ready)
+        Service(settings, notifier, nursery_unit).serve(ready)
     except (IdentityTaken, UnknownStore) as wrong:
         return f"cannot serve: {wrong}", CONFIG
     except (NurseryGone, OSError) as trouble:

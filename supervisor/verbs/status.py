@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.limits import format_duration
-from supervisor import hosts, service, shown
+from supervisor import hosts, rundir, shown
 from supervisor.exitcodes import INTERNAL, NOT_RUNNING, OK
 from supervisor.verbs import opened
 from supervisor.verbs.daemon import service_unseen
@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
 def read(settings: Settings) -> dict[str, Any]:
     """Return what the run directory says of the supervisor; without one that lives, its state says nothing."""
     run_dir = settings.service.run_dir
-    who = service.serving(run_dir)
+    who = rundir.serving(run_dir)
     status: dict[str, Any] = {
         "running": who is not None,
         "host": settings.host.id or hosts.default_id(),
@@ -63,8 +63,8 @@ def read(settings: Settings) -> dict[str, Any]:
     }
     if who is None:
         return status
-    identity = service.read_local(run_dir, service.IDENTITY_FILE) or {}
-    state = service.read_local(run_dir, service.STATE_FILE) or {}
+    identity = rundir.read_local(run_dir, rundir.IDENTITY_FILE) or {}
+    state = rundir.read_local(run_dir, rundir.STATE_FILE) or {}
     since = identity.get("time")
     if not isinstance(since, float) or not _is_of(state, since):
         state = {}  # left by an earlier supervisor; this one has not described itself yet

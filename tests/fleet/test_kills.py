@@ -24,12 +24,13 @@ def _begin(site: FleetSite) -> None:
     site.until(lambda: has_begun(site), "the script to begin")
 
 
+@pytest.mark.parametrize("level", ["none", "contained"])
 @pytest.mark.parametrize("role", ROLES)
-def test_a_process_that_dies_while_a_run_is_going_loses_nothing(role, tmp_path):
+def test_a_process_that_dies_while_a_run_is_going_loses_nothing(role, level, tmp_path):
     verdicts = VERDICTS.get(role, AGAIN)
     story = STORIES["rerun" if verdicts == AGAIN else "failing"]
     story = replace(story, verdicts=story.verdicts | {"again": verdicts})
-    with FleetSite(tmp_path / "site") as site:
+    with FleetSite(tmp_path / "site", level=level) as site:
         _begin(site)
         before = snapshot(site, story)
         with Reader(site, story) as reader:
@@ -118,7 +119,7 @@ def test_a_nursery_whose_supervisor_died_before_it_was_ready_serves_the_next_one
         (site.base / "run").mkdir()
         read, write = os.pipe()
         os.close(read)  # as it is when the supervisor that started it is killed
-        command = ["-m", "supervisor.nursery", "--run-dir", str(site.base / "run"), "--name", "n.sock"]
+        command = ["-m", "supervisor.nursery", "--run-dir", str(site.base / "run")]
         with subprocess.Popen(
             [sys.executable, *command, "--ready-fd", str(write), "--idle", "0.1"],
             env=site.environment(),

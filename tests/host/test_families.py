@@ -105,7 +105,7 @@ def test_a_script_on_disk_runs_as_a_program_as_sns_scripts_do(site):
     assert site.wait_final(job).verdict == "completed", site.why(job)
     seen = site.seen(SHARED)
     assert seen["argv"][0] == message["data_file"]
-    assert seen["argv"][1].endswith("/out/")
+    assert seen["argv"][1].endswith("/out/result/")
     assert (seen["name"], seen["file"], seen["wrapped"]) == ("__main__", "reduce_EQSANS.py", "")
     assert site.replies(job)["queue"] == "/queue/REDUCTION.COMPLETE"
 
@@ -250,3 +250,49 @@ def test_an_instrument_with_a_floor_above_this_host_waits(tmp_path):
 
         assert 'isolation "hostile" is required for GEM' in site.verb("runs").stdout
         assert not os.path.exists(site.place(waits).final)
+
+
+CLOSED = """
+import json, os, sys
+data, out = sys.argv[1], sys.argv[2]
+tried = {}
+for path in (data, os.path.join(os.path.dirname(data), "neighbour"), MASKS, STORE):
+    try:
+        with open(path) as file:
+            tried[path] = file.read()
+    except OSError as error:
+        tried[path] = error.strerror
+seen = {"tried": tried, "root": sorted(os.listdir("/")), "wrapped": os.environ.get("WRAPPED", "")}
+with open(os.path.join(out, "seen.json"), "w") as file:
+    json.dump(seen, file)
+"""
+
+
+@pytest.mark.parametrize("env", ["", "mantid-dev"])
+def test_a_run_behind_walls_sees_its_data_and_what_its_instrument_declares(tmp_path, env):
+    masks = str(tmp_path / "masks" / "EQSANS")
+    with Site(
+        tmp_path,
+        isolation={"require": "contained"},
+        instrument={"EQSANS": {"read_only": [str(tmp_path / "masks") + "/{instrument}"]}},
+        interpreter={"bind": [sys.prefix, sys.base_prefix]},
+    ) as site:
+        site.write("masks/EQSANS/mask.xml", "mask")
+        site.write("masks/OTHER/mask.xml", "of another instrument")
+        site.write("data/neighbour", "sibling")
+        mask, store = os.path.join(masks, "mask.xml"), os.path.join(site.store, "store.json")
+        asked = f'CONDA_ENV = "{env}"\n' if env else ""
+        site.sns_script(f"{asked}MASKS, STORE = {mask!r}, {store!r}\n{CLOSED}")
+        site.start()
+        message = site.sns_message()
+
+        job = site.submit(message)
+
+        assert site.wait_final(job).verdict == "completed", site.why(job)
+        seen = site.seen(SHARED)
+        assert list(seen["tried"].values()) == ["counts", "sibling", "mask", "No such file or directory"]
+        assert "store" not in seen["root"]
+        assert seen["wrapped"] == env
+        record = site.path("archive", SHARED, "reduction_log", "EQSANS_30892_event.nxs.reduction.json")
+        with open(record, encoding="utf-8") as file:
+            assert json.load(file)["guards"]["level"] == "contained"

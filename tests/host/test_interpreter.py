@@ -8,7 +8,7 @@ import venv
 
 import pytest
 
-from sandbox.interpreter import Unfit, probe
+from sandbox.interpreter import Unfit, needs_of, probe
 
 
 def program(path, text: str) -> str:
@@ -103,3 +103,61 @@ def test_one_that_never_ends_is_unfit_after_its_time(tmp_path):
         probe((path,), {}, str(tmp_path / "spool"), wall=0.5)
 
     assert os.listdir(tmp_path / "spool") == []
+
+
+def test_what_it_imports_from_and_has_mapped_is_told_and_its_own_folders_are_not(tmp_path):
+    facts = probe((sys.executable,), {}, str(tmp_path))
+
+    assert os.path.dirname(os.__file__) in facts.path
+    assert not any(path.startswith(str(tmp_path)) for path in facts.path)
+    assert any(
+        os.path.samefile(path, os.path.realpath(sys.executable)) for path in facts.mapped if os.path.exists(path)
+    )
+    assert all(path.startswith("/") for path in (*facts.path, *facts.mapped))
+
+
+def test_with_what_it_needs_it_starts_behind_the_tree_and_without_it_does_not(tmp_path):
+    home = tmp_path / "env"
+    venv.create(home, symlinks=True)
+    (tmp_path / "spool").mkdir()
+    argv = (str(home / "bin/python"),)
+    spool = str(tmp_path / "spool")
+    needs = needs_of(argv[0], probe(argv, {}, spool))
+
+    behind = probe(argv, {}, spool, level="contained", needs=needs)
+
+    assert behind.prefix == str(home)
+    with pytest.raises(Unfit, match="does not start behind the tree of a box: box could not be built at exec"):
+        probe(argv, {}, spool, level="contained")
+
+
+def test_modules_that_are_asked_for_are_imported_and_their_libraries_mapped(tmp_path):
+    plain = probe((sys.executable,), {}, str(tmp_path))
+    loaded = probe((sys.executable,), {}, str(tmp_path), imports=("sqlite3",))
+
+    assert any("sqlite3" in path for path in set(loaded.mapped) - set(plain.mapped))
+    with pytest.raises(Unfit, match="no_module_of_this_name"):
+        probe((sys.executable,), {}, str(tmp_path), imports=("no_module_of_this_name",))
+
+
+def wrapper(path, lines: str) -> str:
+    """Make a program that prints lines of its own before it becomes this Python."""
+    return program(path, f'#!/bin/sh\n{lines}\nexec "{sys.executable}" "$@"\n')
+
+
+def test_a_flood_of_paths_and_mappings_is_bounded(tmp_path):
+    (tmp_path / "spool").mkdir()
+    each = 'echo "autoreduce path \\"/opt/a$i\\""; echo "autoreduce map \\"1-2 r--p 0 0:0 1 /opt/b$i\\""'
+    path = wrapper(tmp_path / "python", f"i=0\nwhile [ $i -lt 200 ]; do {each}; i=$((i+1)); done")
+
+    facts = probe((path,), {}, str(tmp_path / "spool"))
+
+    assert len(facts.path) == 64
+    assert "/opt/b199" in facts.mapped
+
+
+@pytest.mark.parametrize("line", ["autoreduce path {", "autoreduce map [[[["])
+def test_lines_that_are_none_are_no_python(tmp_path, line):
+    (tmp_path / "spool").mkdir()
+    with pytest.raises(Unfit, match="does not do what a Python does"):
+        probe((wrapper(tmp_path / "python", f"echo '{line}'"),), {}, str(tmp_path / "spool"))

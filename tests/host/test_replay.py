@@ -144,14 +144,18 @@ def test_a_script_that_writes_the_time_differs_and_its_results_are_kept_to_be_lo
 
 
 def test_what_is_not_made_again_and_what_is_new_are_told(desk):
-    desk.run("""\
+    desk.run(
+        """\
         import os
         def main(input_file, output_dir):
             name = "first" if not os.path.exists(input_file + ".ran") else "second"
             open(input_file + ".ran", "w").close()
             open(os.path.join(output_dir, name), "w").close()
-    """)
-    status, said, _ = desk.replay()
+    """,
+        "--isolation",
+        "none",
+    )
+    status, said, _ = desk.replay("--isolation", "none")
     assert status == 1
     assert "missing    first" in said
     assert "new        second" in said

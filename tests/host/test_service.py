@@ -13,7 +13,7 @@ from embedded import PATIENCE, Embedded
 from waiting import wait_until
 
 from sandbox.linux import proctree
-from supervisor import service
+from supervisor import rundir
 
 #: Runs until the file that the message names is there.
 PATIENT = """\
@@ -36,7 +36,7 @@ def site(tmp_path):
 def started(site):
     said = site.verb("start")
     assert said.returncode == 0, said.stdout + said.stderr
-    who = service.serving(site.run_dir)
+    who = rundir.serving(site.run_dir)
     assert who is not None
     assert f"pid {who.pid}" in said.stdout
     return who
@@ -53,7 +53,7 @@ def test_start_serves_once_and_stop_ends_it(site):
     again = site.verb("start")
     assert again.returncode == 70
     assert f"pid {who.pid}" in again.stderr
-    assert service.serving(site.run_dir) == who
+    assert rundir.serving(site.run_dir) == who
     job = site.submit(site.message())
     assert site.wait_published(job).verdict == "completed"
     said = site.verb("stop")
@@ -70,7 +70,7 @@ def test_a_second_supervisor_on_the_same_host_id_is_refused_by_name(site, tmp_pa
     assert second.returncode == 78
     assert "host id" in second.stderr
     assert "in use" in second.stderr
-    assert service.serving(site.path("run2")) is None
+    assert rundir.serving(site.path("run2")) is None
 
 
 def test_stop_leaves_a_run_that_is_published_after_the_next_start(site, tmp_path):
@@ -127,7 +127,7 @@ def test_restart_serves_under_another_pid_and_a_wrong_config_stops_nothing(site)
     first = started(site)
     said = site.verb("restart")
     assert said.returncode == 0, text_of(said)
-    second = service.serving(site.run_dir)
+    second = rundir.serving(site.run_dir)
     assert second is not None
     assert second != first
     assert not proctree.alive(first)
@@ -154,7 +154,7 @@ def test_a_store_or_spool_that_cannot_be_made_is_told_with_status_70(site, secti
     assert said.returncode == 70
     assert "below a file" in said.stderr
     assert len(said.stderr.splitlines()) == 1
-    assert service.serving(site.run_dir) is None
+    assert rundir.serving(site.run_dir) is None
 
 
 def test_a_log_or_run_directory_that_cannot_be_made_is_told_with_status_70(site):
@@ -181,7 +181,7 @@ def test_the_daemon_has_a_session_of_its_own_and_nothing_of_its_parent(site):
         )
     finally:
         os.close(leaked_w)
-    who = service.serving(site.run_dir)
+    who = rundir.serving(site.run_dir)
     assert who is not None
     assert os.read(leaked_r, 1) == b""  # nobody holds the other end any more, the nursery included
     os.close(leaked_r)
@@ -200,7 +200,7 @@ def test_start_works_with_its_standard_streams_closed(site):
         [sys.executable, "-c", line, *site.command("start")], timeout=PATIENCE, cwd=site.folder, check=False
     )
     assert done.returncode == 0
-    assert service.serving(site.run_dir) is not None
+    assert rundir.serving(site.run_dir) is not None
 
 
 def test_a_supervisor_that_was_killed_leaves_no_word_that_it_serves(site):

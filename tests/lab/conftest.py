@@ -19,11 +19,33 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "lab: needs a virtual machine of the lab, run by make lab")
 
 
+def machine_of(share, command, *, port=0):
+    """Run a shell line as root in a fresh machine that sees `share` as /mnt/work; return it done.
+
+    A port of this host's loopback is broker:PORT in the machine, which has no other network.
+    """
+    vm_run = Path(os.environ.get("LAB", ROOT.parent / "shared" / "lab")) / "vm-run"
+    assert os.access(vm_run, os.X_OK), f"there is no lab at {vm_run.parent}; name it: make lab LAB=<folder of vm-run>"
+    return subprocess.run(
+        [vm_run, command],
+        env={"LAB_TIMEOUT": "600", **os.environ, "LAB_SHARE": str(share), "LAB_HOST_PORTS": str(port or "")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+
+
+@pytest.fixture
+def machine():
+    """`machine(share, command, port=)`; see `machine_of`."""
+    return machine_of
+
+
 @pytest.fixture(scope="session")
 def guest(tmp_path_factory):
     """`guest(command)` runs a shell line as root in a fresh machine, in a copy of this checkout, and returns it done."""
-    vm_run = Path(os.environ.get("LAB", ROOT.parent / "shared" / "lab")) / "vm-run"
-    assert os.access(vm_run, os.X_OK), f"there is no lab at {vm_run.parent}; name it: make lab LAB=<folder of vm-run>"
     share = tmp_path_factory.mktemp("share")
     shutil.copy(ROOT / "pyproject.toml", share)
     for folder in ("sandbox", "tests/host", "tests/support"):
@@ -42,15 +64,4 @@ def guest(tmp_path_factory):
         shutil.copytree(plugin, share / "packages" / plugin.name)
     subprocess.run(["chmod", "-R", "a+rX", str(share)], check=True)  # the guest's users read it
 
-    def run(command):
-        return subprocess.run(
-            [vm_run, command],
-            env={"LAB_TIMEOUT": "600", **os.environ, "LAB_SHARE": str(share)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=900,
-        )
-
-    return run
+    return lambda command: machine_of(share, command)

@@ -507,8 +507,8 @@ MUTANTS = (
         changes=(
             (
                 "sandbox/blueprint.py",
-                'argv=(program, *box.interpreter[1:], places.harness, places.handoff),',
-                'argv=(program, *box.interpreter[1:], places.harness, places.handoff, box.script.decode()),',
+                "argv=(program, *box.interpreter[1:], places.harness, places.handoff),",
+                "argv=(program, *box.interpreter[1:], places.harness, places.handoff, box.script.decode()),",
             ),
             ("sandbox/harness.py", "    if len(folders) != 1:\n", "    if not folders:\n"),
         ),

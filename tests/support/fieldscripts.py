@@ -516,9 +516,7 @@ def _in_place(value: Any, site: Path) -> Any:
     return value.replace(SITE, str(site)) if isinstance(value, str) else value
 
 
-def box_of(
-    script: FieldScript, *, site: Path, spool: Path, python: str = sys.executable, level: Level = "none"
-) -> Box:
+def box_of(script: FieldScript, *, site: Path, spool: Path, python: str = sys.executable, level: Level = "none") -> Box:
     """Make the box that a run of this script gets; behind a tree it sees the site, read-only."""
     files = ["data/ENGINX00075513.nxs", "data/ENGINX00075514.nxs"][: 2 if script.batch else 1]
     groups = {"standard_vars": script.standard, "advanced_vars": script.advanced}
@@ -617,5 +615,7 @@ def under(python: str, scripts: tuple[FieldScript, ...], folder: Path, level: Le
     for script in scripts:
         spool = folder / script.name
         os.mkdir(spool)
-        report += differences(script, run(box_of(script, site=site, spool=spool, python=python, level=level)), site=site)
+        report += differences(
+            script, run(box_of(script, site=site, spool=spool, python=python, level=level)), site=site
+        )
     return report

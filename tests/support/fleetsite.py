@@ -69,6 +69,9 @@ takeover_after = "120 s"
 max_attempts = 5
 [limits]
 grace = "300 ms"
+[isolation]
+require = "{level}"
+allow_unsafe = true
 [interpreter]
 argv = ["{python}", "-I", "-S"]
 [paths]
@@ -103,9 +106,12 @@ class FleetSite:
         base: A folder of its own.
         broker_port: Where a STOMP broker listens on loopback; 0 for none.
         queues: Names of the queues by their key in the configuration.
+        level: What the boxes hold. The protocol is the same at each, and without walls a supervisor starts sooner.
     """
 
-    def __init__(self, base: Path, *, broker_port: int = 0, queues: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, base: Path, *, broker_port: int = 0, queues: dict[str, str] | None = None, level: str = "none"
+    ) -> None:
         self.base = base
         self.broker_port = broker_port
         self.layout = Layout(str(base / "store"))
@@ -131,6 +137,7 @@ class FleetSite:
                 base=base,
                 broker=f"stomp://127.0.0.1:{broker_port}" if broker_port else "none",
                 queues=named,
+                level=level,
                 python=sys.executable,
                 merging=MERGING,
             )

@@ -56,14 +56,15 @@ def failing(mark: str) -> str:
 
 
 def gated(mark: str) -> str:
-    """A script that writes, says so in the folder of its variable `signs`, and waits there to be let go."""
+    """A script that writes, says so in the folder of its variable `signs` if it may, and waits there to be let go."""
     body = """
-        import os, time, uuid
+        import contextlib, os, time, uuid
         from reduce_vars import standard_vars
         def main(input_file, output_dir):
             write(output_dir)
             signs = standard_vars["signs"]
-            open(os.path.join(signs, "began-" + uuid.uuid4().hex), "w").close()
+            with contextlib.suppress(OSError):  # behind walls the folder is read-only
+                open(os.path.join(signs, "began-" + uuid.uuid4().hex), "w").close()
             while not os.path.exists(os.path.join(signs, "go")):
                 time.sleep(0.01)
             return ""
@@ -104,15 +105,16 @@ class Story:
 
 
 def signs(site: FleetSite) -> Path:
-    """Where gated scripts say that they began."""
-    path = site.base / "signs"
+    """Where gated scripts say that they began: beside the data, where a script behind walls sees it too."""
+    path = site.base / "data" / "signs"
     path.mkdir(exist_ok=True)
     return path
 
 
 def has_begun(site: FleetSite) -> bool:
     """Whether a gated script runs or ran."""
-    return any(name.startswith("began-") for name in os.listdir(signs(site)))
+    walled = (site.base / "spool").glob("*/out/result/only_*.txt")
+    return any(walled) or any(name.startswith("began-") for name in os.listdir(signs(site)))
 
 
 def is_decided(site: FleetSite) -> bool:

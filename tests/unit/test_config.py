@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from sandbox.facilities import Facilities
 from sandbox.limits import KEYS, GiB, Limits
-from supervisor import config, configfiles
+from sandbox.proving import Proof
+from supervisor import config, configfiles, offers
 from supervisor.config import ConfigProblems, load, parse
 from supervisor.configwords import sentences
 from supervisor.settings import Settings
@@ -44,7 +46,7 @@ def test_an_empty_file_has_the_defaults_of_2016():
     assert (settings.replies.gap, settings.replies.max_bytes) == (0.2, 512 * 1024)
     assert (settings.lock.beat, settings.lock.self_kill_after, settings.lock.takeover_after) == (10, 60, 180)
     assert not settings.broker.enabled
-    assert settings.isolation.require == "none"
+    assert (settings.isolation.require, settings.isolation.allow_unsafe) == ("contained", False)
 
 
 def test_the_default_limits_are_those_of_the_box():
@@ -453,12 +455,15 @@ def test_check_config_tries_every_interpreter_that_is_named(tmp_path, capsys):
     ]
 
 
-def test_check_config_tells_a_floor_that_this_host_does_not_prove(tmp_path, capsys):
+def test_check_config_tells_a_floor_that_this_host_does_not_prove(tmp_path, capsys, monkeypatch):
     path = tmp_path / "x.toml"
     path.write_text('[isolation]\nrequire = "contained"\n')
+    proof = Proof(level="none", guards={}, facilities=Facilities())
+    monkeypatch.setattr(offers, "find_out_with", lambda *_: offers.Offers(proof=proof))
 
-    assert checked(path, no_files=True) == 78
+    assert checked(path) == 78
     assert 'isolation.require: this host proves level "none" only' in capsys.readouterr().err
+    assert checked(path, no_files=True) == 0
 
 
 def test_check_config_prints_every_problem_on_a_line(tmp_path, capsys):

@@ -153,6 +153,10 @@ def test_no_secret_is_repeated_whatever_is_wrong_with_it():
             '[isolation]\nrequire = "hostile"\n[instrument.GEM]\nrequire = "contained"',
             'instrument.GEM.require: "contained" is less than isolation.require ("hostile")',
         ),
+        (
+            '[isolation]\nrequire = "none"',
+            'isolation: require is "none"; write "contained", or allow_unsafe = true if you trust every script',
+        ),
         ('[provenance]\ndata_limit = "many"', 'provenance.data_limit: "many" is not a size; write for example'),
         ("[skip]\nanywhere = 0", "skip.anywhere: 0 must be true or false"),
         ("instrument = 3", "instrument: 3 must be a table of sections; write for example [instrument.NAME]"),
@@ -186,7 +190,8 @@ def test_an_instrument_can_raise_the_isolation_and_not_lower_it():
         "x",
     )
     assert [settings.floor_for(name) for name in ("gem", "LET", "MARI")] == ["hostile", "contained", "contained"]
-    assert Settings().floor_for("GEM") == "none"
+    assert Settings().floor_for("GEM") == "contained"
+    assert parse('[isolation]\nrequire = "none"\nallow_unsafe = true', "x").floor_for("GEM") == "none"
 
 
 def test_floors_above_what_a_host_proves_are_told_for_each_instrument():
@@ -197,7 +202,7 @@ def test_floors_above_what_a_host_proves_are_told_for_each_instrument():
     assert own.startswith('instrument.GEM.require: this host proves level "none" only')
     assert floors.problems(settings, "contained") == [own.replace('"none"', '"contained"')]
     assert floors.problems(settings, "hostile") == []
-    assert floors.problems(Settings(), "none") == []
+    assert floors.problems(Settings(), Settings().isolation.require) == []
     assert floors.enough("none", "none")
     assert not floors.enough("contained", "none")
 

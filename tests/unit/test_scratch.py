@@ -164,7 +164,9 @@ def test_the_watch_survives_a_tree_that_moves_under_it(scratch):
     for _ in range(3):
         next(walk)
 
-    os.rename(os.path.join(scratch.folder("out/result"), "a", "b"), os.path.join(scratch.folder("out/result"), "aside", "b"))
+    os.rename(
+        os.path.join(scratch.folder("out/result"), "a", "b"), os.path.join(scratch.folder("out/result"), "aside", "b")
+    )
 
     for _ in walk:
         continue

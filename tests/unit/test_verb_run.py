@@ -43,9 +43,17 @@ def test_the_name_of_a_data_file_says_instrument_and_run(path, instrument, numbe
     assert name_of(path) == DataName(instrument, number)
 
 
-def test_a_level_that_is_not_to_be_had_ends_in_77_with_a_sentence(script, capsys):
-    assert cli.main(asked(script, "--isolation", "contained")) == 77
-    assert capsys.readouterr().err.startswith('isolation "contained" cannot be had: ')
+def test_a_level_that_is_not_to_be_had_ends_in_77_with_a_sentence(script, tmp_path, monkeypatch, capsys):
+    from supervisor import localwalls
+    from supervisor.offers import Offers
+
+    monkeypatch.setattr(localwalls.offers, "find_out_with", lambda profiles, spool: Offers(level="contained"))
+    config = tmp_path / "supervisor.toml"
+    config.write_text('[isolation]\nrequire = "hostile"\n')
+    told = 'isolation "hostile" cannot be had: this host proves "contained" only; '
+    for asking in (["--isolation", "hostile"], ["--config", str(config)]):
+        assert cli.main(asked(script, *asking)) == 77
+        assert capsys.readouterr().err.startswith(told)
 
 
 def test_a_configuration_that_cannot_be_read_ends_in_78(script, tmp_path, capsys):

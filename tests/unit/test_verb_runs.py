@@ -82,7 +82,7 @@ def test_what_waits_stands_in_its_order_with_what_keeps_it(site, runs):
 def test_with_a_supervisor_that_is_heard_of_a_head_waits_for_a_slot(site, runs):
     job = site.submit(site.message())
     beat = hosts.HostBeat(
-        host="a", boot="b", counter=1, slots=1, running=0, version="1", level="none", time=time.time()
+        host="a", boot="b", counter=1, slots=1, running=0, version="1", level="contained", time=time.time()
     )
     hosts.write_beat(site.layout, beat)
     assert why(runs("--json")["waiting"])[job] == "waits for a free slot"

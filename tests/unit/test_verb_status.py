@@ -12,7 +12,7 @@ import pytest
 from embedded import Embedded
 
 from sandbox.linux import proctree
-from supervisor import cli, service
+from supervisor import cli, rundir
 from supervisor.verbs import status
 
 
@@ -43,8 +43,8 @@ def stranger():
 
 
 def serve_as(site, pid, start, boot=""):
-    service.write_local(
-        site.run_dir, service.IDENTITY_FILE, {"pid": pid, "start": start, "boot": boot or proctree.boot_id()}
+    rundir.write_local(
+        site.run_dir, rundir.IDENTITY_FILE, {"pid": pid, "start": start, "boot": boot or proctree.boot_id()}
     )
 
 
@@ -57,7 +57,7 @@ def test_no_supervisor_is_status_3(site, say):
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "1", "start": 2}', '{"pid": 1}'])
 def test_a_spoilt_identity_is_no_supervisor_and_no_traceback(site, say, text):
-    with open(os.path.join(site.run_dir, service.IDENTITY_FILE), "w") as file:
+    with open(os.path.join(site.run_dir, rundir.IDENTITY_FILE), "w") as file:
         file.write(text)
     assert say("status")[0] == 3
     assert say("stop")[0] == 0
@@ -97,7 +97,7 @@ def test_the_state_is_shown_and_strangers_names_are_made_safe(site, say):
     serve_as(site, me.pid, me.start)
     run = {"job": "j\x1b[2J", "rb": "7\n", "run": "1", "instrument": "ENGINX", "since": time.time() - 5, "epoch": 3}
     state = {"slots": 2, "running": [run], "waiting": 100_000, "store": "hanging", "broker": "away"}
-    service.write_local(site.run_dir, service.STATE_FILE, state)
+    rundir.write_local(site.run_dir, rundir.STATE_FILE, state)
     code, out, _ = say("status")
     assert code == 0
     assert "1 of 2 busy" in out
@@ -108,7 +108,7 @@ def test_the_state_is_shown_and_strangers_names_are_made_safe(site, say):
 
 
 def test_the_state_of_an_earlier_supervisor_is_not_shown(site, say):
-    service.write_local(site.run_dir, service.STATE_FILE, {"slots": 2, "running": [], "waiting": 7})
+    rundir.write_local(site.run_dir, rundir.STATE_FILE, {"slots": 2, "running": [], "waiting": 7})
     me = proctree.identity(os.getpid())
     serve_as(site, me.pid, me.start)
     told = json.loads(say("status", "--json")[1])
@@ -121,6 +121,6 @@ def test_the_state_of_an_earlier_supervisor_is_not_shown(site, say):
 def test_a_state_of_any_shape_is_shown_as_far_as_it_goes(site, state):
     me = proctree.identity(os.getpid())
     serve_as(site, me.pid, me.start)
-    service.write_local(site.run_dir, service.STATE_FILE, state)
+    rundir.write_local(site.run_dir, rundir.STATE_FILE, state)
     rows = status.text(status.read(site.settings()), time.time())
     assert rows[0].startswith("running: pid")

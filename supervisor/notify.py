@@ -1,0 +1,59 @@
+"""What the service manager is told: sd_notify(3) as one datagram to the socket that it named, without its library.
+
+The variable NOTIFY_SOCKET is taken out of the environment when it is read, so that nothing that is started later can
+speak in our name. Stdlib only: the nursery imports this.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+VARIABLE = "NOTIFY_SOCKET"
+#: A manager that does not read must not hold us up.
+_PATIENCE = 1.0
+#: Longest STATUS= line, characters; `systemctl status` shows one line.
+_LINE = 500
+
+log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Tells the service manager how we are; where there is none, nobody is told."""
+
+    def __init__(self, address: str = "") -> None:
+        """Speak to the socket at `address`: a path, or an abstract name that begins with "@"; "" for nobody."""
+        self.address = address
+
+    @classmethod
+    def take(cls, environ: MutableMapping[str, str]) -> Self:
+        """Take the socket's address out of `environ`."""
+        return cls(environ.pop(VARIABLE, ""))
+
+    def ready(self, *, main_pid: int = 0) -> None:
+        """Say that the start is complete; `main_pid` names the main process where that is another than the caller."""
+        self._say(*([f"MAINPID={main_pid}"] if main_pid else []), "READY=1")
+
+    def stopping(self) -> None:
+        """Say that the end has begun."""
+        self._say("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """Say in one line how we are."""
+        self._say("STATUS=" + " ".join(text.split())[:_LINE])
+
+    def _say(self, *assignments: str) -> None:
+        """Send one datagram; a manager that cannot be told is logged, and never keeps us from our work."""
+        if not self.address:
+            return
+        name = "\0" + self.address[1:] if self.address.startswith("@") else self.address  # unix(7), abstract
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
+                link.settimeout(_PATIENCE)
+                link.sendto("\n".join(assignments).encode(), name)
+        except (OSError, ValueError) as trouble:
+            log.warning('Cannot tell the service manager "%s": %s.', assignments[-1], trouble)

@@ -1,0 +1,12 @@
+import json
+import os
+
+path = os.environ["AUTOREDUCE_HANDOFF"] + "/handoff.out.json"
+claim = {
+    "version": 1, "ended": "returned", "exception_type": "", "exception_text": "", "line": None, "traceback": "",
+    "extra_dirs": [], "skip_reason": "", "message": "", "exit_code": None,
+    "environment": {"python": "3.11.7", "implementation": "CPython", "executable": "/usr/bin/python3", "packages": {}},
+}
+with open(path, "wb") as file:
+    file.write(json.dumps(claim).replace('"line": null', '"line": 1e999').encode())
+os._exit(0)

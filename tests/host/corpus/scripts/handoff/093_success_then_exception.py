@@ -1,0 +1,15 @@
+# The claim is made, its folder shut, so that the harness cannot replace it; its exit status tells all the same.
+import json
+import os
+
+path = os.environ["AUTOREDUCE_HANDOFF"] + "/handoff.out.json"
+claim = {
+    "version": 1, "ended": "returned", "exception_type": "", "exception_text": "", "line": None, "traceback": "",
+    "extra_dirs": [], "skip_reason": "", "message": "", "exit_code": None,
+    "environment": {"python": "3.11.7", "implementation": "CPython", "executable": "/usr/bin/python3", "packages": {}},
+}
+with open(path, "w") as file:
+    json.dump(claim, file)
+os.chmod(path, 0o444)
+os.chmod(os.path.dirname(path), 0o555)
+raise ValueError("the harness will say what happened, if it can")

@@ -1,0 +1,18 @@
+# By a helper that is killed before it comes to that.
+import json
+import os
+import time
+
+path = os.environ["AUTOREDUCE_HANDOFF"] + "/handoff.out.json"
+claim = {
+    "version": 1, "ended": "returned", "exception_type": "", "exception_text": "", "line": None, "traceback": "",
+    "extra_dirs": [], "skip_reason": "", "message": "", "exit_code": None,
+    "environment": {"python": "3.11.7", "implementation": "CPython", "executable": "/usr/bin/python3", "packages": {}},
+}
+if not os.fork():
+    os.setsid()
+    time.sleep(1.0)
+    with open(path, "w") as file:
+        json.dump(claim, file)
+    os._exit(0)
+os._exit(0)

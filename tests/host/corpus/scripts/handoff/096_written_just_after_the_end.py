@@ -1,0 +1,21 @@
+# By a helper that waits for the end of the main process and is quicker than whoever ends what is left.
+import json
+import os
+import time
+
+path = os.environ["AUTOREDUCE_HANDOFF"] + "/handoff.out.json"
+claim = {
+    "version": 1, "ended": "returned", "exception_type": "", "exception_text": "", "line": None, "traceback": "",
+    "extra_dirs": [], "skip_reason": "", "message": "", "exit_code": None,
+    "environment": {"python": "3.11.7", "implementation": "CPython", "executable": "/usr/bin/python3", "packages": {}},
+}
+main = os.getpid()
+if not os.fork():
+    os.setsid()
+    while os.getppid() == main:
+        time.sleep(0.001)
+    time.sleep(0.05)
+    with open(path, "w") as file:
+        json.dump(claim, file)
+    os._exit(0)
+os._exit(0)

@@ -1,0 +1,16 @@
+# Valid, so believed; what is made of it must not be able to forge a line.
+import json
+import os
+
+path = os.environ["AUTOREDUCE_HANDOFF"] + "/handoff.out.json"
+claim = {
+    "version": 1, "ended": "returned", "exception_type": "", "exception_text": "", "line": None, "traceback": "",
+    "extra_dirs": [], "skip_reason": "", "message": "", "exit_code": None,
+    "environment": {"python": "3.11.7", "implementation": "CPython", "executable": "/usr/bin/python3", "packages": {}},
+}
+claim["ended"] = "exception"
+claim["exception_type"] = "E"
+claim["exception_text"] = "a\nb\x1b[31m\x00\u2028completed"
+with open(path, "w") as file:
+    json.dump(claim, file)
+os._exit(0)

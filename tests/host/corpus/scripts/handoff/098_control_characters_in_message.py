@@ -1,0 +1,14 @@
+# A remark is believed; what is made of it must not be able to forge a line.
+import json
+import os
+
+path = os.environ["AUTOREDUCE_HANDOFF"] + "/handoff.out.json"
+claim = {
+    "version": 1, "ended": "returned", "exception_type": "", "exception_text": "", "line": None, "traceback": "",
+    "extra_dirs": [], "skip_reason": "", "message": "", "exit_code": None,
+    "environment": {"python": "3.11.7", "implementation": "CPython", "executable": "/usr/bin/python3", "packages": {}},
+}
+claim["message"] = "a\nb\x1b[31m\u2028completed\u202e"
+with open(path, "w") as file:
+    json.dump(claim, file)
+os._exit(0)

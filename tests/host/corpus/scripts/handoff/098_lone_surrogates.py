@@ -1,0 +1,13 @@
+import json
+import os
+
+path = os.environ["AUTOREDUCE_HANDOFF"] + "/handoff.out.json"
+claim = {
+    "version": 1, "ended": "returned", "exception_type": "", "exception_text": "", "line": None, "traceback": "",
+    "extra_dirs": [], "skip_reason": "", "message": "", "exit_code": None,
+    "environment": {"python": "3.11.7", "implementation": "CPython", "executable": "/usr/bin/python3", "packages": {}},
+}
+claim["message"] = "\ud800 is half a letter"
+with open(path, "w") as file:
+    json.dump(claim, file)
+os._exit(0)

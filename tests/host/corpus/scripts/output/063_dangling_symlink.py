@@ -1,0 +1,4 @@
+import os
+
+os.symlink("/no/such/file", "later.txt")
+print("link: done")

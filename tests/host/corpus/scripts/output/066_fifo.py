@@ -1,0 +1,4 @@
+import os
+
+os.mkfifo("result.nxs")
+open("a.txt", "w").write("beside it")

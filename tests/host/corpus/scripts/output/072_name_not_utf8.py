@@ -1,0 +1,1 @@
+open(b"\xff\xfe\x80.txt", "w").write("x")

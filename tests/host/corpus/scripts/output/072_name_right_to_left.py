@@ -1,0 +1,1 @@
+open("result\u202etxt.exe", "w").write("x")

@@ -1,0 +1,1 @@
+raise ValueError("y" * 100_000_000)

@@ -1,0 +1,5 @@
+class Fundamental(BaseException):
+    pass
+
+
+raise Fundamental("no Exception at all")

@@ -1,0 +1,4 @@
+import sys
+
+open("result.txt", "w").write("done")
+sys.exit(0)

@@ -1,0 +1,4 @@
+import os
+
+print("nothing is done")
+os._exit(0)

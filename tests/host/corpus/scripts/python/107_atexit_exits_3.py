@@ -1,0 +1,5 @@
+import atexit
+import os
+
+open("result.txt", "w").write("done")
+atexit.register(os._exit, 3)

@@ -1,0 +1,4 @@
+import os
+
+os.getpid()
+raise ValueError("café")

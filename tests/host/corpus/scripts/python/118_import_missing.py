@@ -1,0 +1,1 @@
+import mantid_of_nowhere
