@@ -171,9 +171,9 @@ def enclosure_of(box: Box, scratch: Scratch) -> Enclosure | None:
 
 
 def _rlimits(limits: Limits, *, count_tasks: bool) -> dict[str, int]:
-    values = {"core": 0}
-    if limits.open_files is not None:
-        values["nofile"] = limits.open_files
+    # A script never has as many as we: see `rlimits.raise_open_files`.
+    most = rlimits.raise_open_files() // 2
+    values = {"core": 0, "nofile": most if limits.open_files is None else min(limits.open_files, most)}
     sizes = [size for size in (limits.file_size, limits.output) if size is not None]
     if sizes:
         values["fsize"] = min(sizes)

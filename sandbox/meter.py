@@ -111,12 +111,17 @@ class Meter:
         began = time.monotonic()
         limits, reading = self._limits, self._sampler.sample(now)
         stored = sum(volume.used() for volume in self._volumes)
+        if self._memory is not None:
+            stored += self._sampler.files_in_memory()
         memory = reading.rss + stored
         self._group.sample()
-        if self._memory is not None and memory > self._memory and reading.processes > 1:
-            # Workers that were forked share what their parent had loaded; counted for each, it is no memory.
+        if self._memory is not None and memory > self._memory and (reading.processes > 1 or stored):
+            # Workers that were forked share what their parent had loaded, and a file in memory may be mapped as well:
+            # counted for each, it is no memory.
             shared_once = self._sampler.proportional()
-            memory = memory if shared_once is None else min(memory, shared_once + stored)
+            if shared_once is not None:
+                total, mapped = shared_once
+                memory = min(memory, total - mapped + max(mapped, stored))
         self.reading = reading
         if memory > self.peak:
             self.peak, self.top_process = memory, reading.top_process

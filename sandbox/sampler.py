@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from sandbox.linux import memfiles
 from sandbox.linux.proctree import Identity, Process, TreeWindow
 
 
@@ -102,33 +103,40 @@ class TreeSampler:
             return 0.0
         return float(times.children_user + times.children_system)
 
-    def proportional(self) -> int | None:
+    def files_in_memory(self) -> int:
+        """Measures the files in memory that the members hold open and that no file system shows, bytes."""
+        return memfiles.held_by(member.pid for member in self.members if member.living)
+
+    def proportional(self) -> tuple[int, int] | None:
         """Measures the memory of the members that the last look found, each shared page counted once.
 
-        Much dearer than a sample, as the kernel walks every page table (proc(5), smaps_rollup, Pss).
+        Much dearer than a sample, as the kernel walks every page table (proc(5), smaps_rollup: Pss, Pss_Shmem).
 
         Returns:
-            Bytes, or None when not all could be read.
+            Bytes in all, and those of mapped files in memory among them; None when not all could be read.
         """
-        total = 0
+        total = mapped = 0
         for member in self.members:
             if not member.living:
                 continue
-            size = _pss(member.pid)
-            if size is None:
+            sizes = _pss(member.pid)
+            if sizes is None:
                 return None
-            total += size
-        return total
+            total += sizes[0]
+            mapped += sizes[1]
+        return total, mapped
 
 
-def _pss(pid: int) -> int | None:
+def _pss(pid: int) -> tuple[int, int] | None:
+    found = {b"Pss:": 0, b"Pss_Shmem:": 0}
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
             for line in file:
-                if line.startswith(b"Pss:"):
-                    return int(line.split()[1]) * 1024
+                name, _, rest = line.partition(b" ")
+                if name in found:
+                    found[name] = int(rest.split()[0]) * 1024
     except ProcessLookupError:
-        return 0  # gone meanwhile
+        return 0, 0  # gone meanwhile
     except OSError:
-        return None if os.path.exists(f"/proc/{pid}") else 0
-    return 0
+        return None if os.path.exists(f"/proc/{pid}") else (0, 0)
+    return found[b"Pss:"], found[b"Pss_Shmem:"]

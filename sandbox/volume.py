@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 #: Bytes that count as nothing: after a write that was refused a few pages may come free again.
 _NOTHING: Final = 64 << 10
+_NO_INODES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Volume:
         found = os.fstatvfs(self.fd)
         if found.f_bfree * found.f_frsize < min(_NOTHING, found.f_blocks * found.f_frsize // 8):
             return "bytes"
-        return "" if found.f_ffree else "inodes"
+        return "inodes" if found.f_ffree < min(_NO_INODES, found.f_files // 8) else ""
 
     def close(self) -> None:
         """Gives the descriptor back; the memory is free when nobody holds one any more."""

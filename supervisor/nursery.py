@@ -22,8 +22,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 # The nursery imports what a shepherd needs, before it forks the first one.
-from sandbox.cgroups import Groups
-from sandbox.linux import fork, prctl, proctree
+from sandbox.linux import fork, prctl, proctree, rlimits
 from supervisor import errandsocket, failpoints, pinned, rundir, shepherd
 from supervisor.failpoints import effect
 from supervisor.notify import Notifier
@@ -211,22 +210,8 @@ class Nursery:
 
 
 def socket_name(version: str) -> str:
-    """Return the name of the nursery's socket in the run directory: a supervisor asks that of its own version."""
+    """Return what the socket is called in the run directory: a supervisor asks the nursery of its own version."""
     return f"nursery-{version}.sock"
-
-
-def _take_place(run_dir: str, version: str) -> None:
-    """Take the subtree of control groups before the first fork, and record where it is.
-
-    On version 2 a group with controllers may hold no process itself (cgroups(7), "no internal processes"): we move to
-    a leaf of our own, and every shepherd begins in it.
-    """
-    try:
-        groups = Groups.find()
-        if groups.available:
-            rundir.note_place(run_dir, version, groups.folders())
-    except OSError as error:
-        print(f"nursery: no control groups for boxes: {error}", file=sys.stderr)  # noqa: T201
 
 
 def main() -> NoReturn:
@@ -243,6 +228,7 @@ def main() -> NoReturn:
     if options.version not in ("", version):
         sys.exit(f"nursery: version {options.version} was asked for, but the code that is installed is {version}")
     notifier = Notifier.take(os.environ)
+    rlimits.raise_open_files()
     failpoints.enter_process("nursery")
     for encoding in ("ascii", "utf-8", "utf-8-sig", "latin-1"):
         codecs.lookup(encoding)  # loads its module: a living shepherd loads nothing, even when the package is replaced
@@ -252,7 +238,10 @@ def main() -> NoReturn:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(0)  # another one of this version serves already
-    _take_place(options.run_dir, version)
+    try:
+        rundir.take_place(options.run_dir, version)
+    except OSError as error:
+        print(f"nursery: no control groups for boxes: {error}", file=sys.stderr)  # noqa: T201
     nursery = Nursery(options.run_dir, version, guard, idle=options.idle, stays=options.stays, notifier=notifier)
     if options.ready_fd >= 0:
         with contextlib.suppress(BrokenPipeError):  # whoever started us was killed; the next supervisor connects

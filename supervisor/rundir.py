@@ -10,6 +10,7 @@ import json
 import os
 import time
 
+from sandbox.cgroups import Groups
 from sandbox.linux import proctree
 
 #: Who serves: pid, start time, boot id, version.
@@ -51,6 +52,20 @@ def serving(run_dir: str) -> proctree.Identity | None:
         return None
     who = proctree.Identity(pid, start)
     return who if proctree.alive(who) else None
+
+
+def take_place(run_dir: str, version: str) -> None:
+    """Take the subtree of control groups of this process, the nursery of a version, and record where it is.
+
+    Before its first fork: on version 2 a group with controllers may hold no process itself (cgroups(7), "no internal
+    processes"), so it is moved to a leaf of its own, and every shepherd begins there.
+
+    Raises:
+        OSError: the kernel refused a step, or the run directory cannot be written.
+    """
+    groups = Groups.find()
+    if groups.available:
+        note_place(run_dir, version, groups.folders())
 
 
 def note_place(run_dir: str, version: str, folders: dict[str, str]) -> None:

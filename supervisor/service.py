@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sandbox.linux import proctree
+from sandbox.linux import proctree, rlimits
 from supervisor import floors, hosts
 from supervisor.brokerfrom import link_settings
 from supervisor.brokerlink import BrokerLink
@@ -83,6 +83,7 @@ class Service:
             DefectMet: a thread of ours met a defect.
         """
         settings = self.settings
+        rlimits.raise_open_files()
         run_dir = settings.service.run_dir
         os.makedirs(run_dir, mode=0o750, exist_ok=True)
         os.makedirs(settings.spool.path, mode=0o700, exist_ok=True)

@@ -18,6 +18,8 @@ _NUMBERS: Final[Mapping[str, int]] = {
     "nproc": resource.RLIMIT_NPROC,
 }
 
+#: Open files of one process of ours, at most: the kernel's own bound where nobody changed it (fs.nr_open, proc(5)).
+MOST_FILES: Final = 1 << 20
 #: Seconds of processor time between SIGXCPU and SIGKILL.
 _CPU_GAP: Final = 5
 
@@ -45,19 +47,21 @@ def apply(limits: Mapping[str, int]) -> None:
             ) from error
 
 
-def raise_open_files(most: int = 65_536) -> None:
-    """Raises this process's soft limit of open files towards its hard one.
+def raise_open_files() -> int:
+    """Raises this process's soft limit of open files to its hard one, or to `MOST_FILES`.
 
     Descriptors that scripts of the same user send and never receive count against whoever sends one with a lower limit
-    than theirs (unix(7), ETOOMANYREFS): our own must lie well above `limits.open_files`.
+    than theirs (unix(7), ETOOMANYREFS): our own must lie well above that of scripts.
 
-    Args:
-        most: no more than this; some programs walk through all that they may have.
+    Returns:
+        The soft limit that stands now.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return MOST_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 def tasks_of_user(uid: int) -> int:

@@ -108,7 +108,8 @@ def code():
     os.chmod(folder, 0o755)
     here = os.path.dirname(os.path.dirname(pinned.__file__))
     for package in ("supervisor", "sandbox"):
-        shutil.copytree(os.path.join(here, package), os.path.join(folder, package))
+        source = os.path.join(here, package)
+        shutil.copytree(source, os.path.join(folder, package), ignore=shutil.ignore_patterns("__pycache__"))
     yield folder
     shutil.rmtree(folder)
 
@@ -121,7 +122,9 @@ def site(code):
     import pydantic
 
     packages = os.path.dirname(os.path.dirname(pydantic.__file__))
-    with Unit(folder, service={"user": USER.pw_name}, interpreter={"argv": [python()]}) as site:
+    isolation = {"require": "contained", "allow_unsafe": False}
+    service = {"user": USER.pw_name}
+    with Unit(folder, service=service, isolation=isolation, interpreter={"argv": [python()]}) as site:
         site.environment = {"PYTHONPATH": f"{code}:{packages}", "PYTHONDONTWRITEBYTECODE": "1"}
         os.chown(site.archive, USER.pw_uid, USER.pw_gid)
         yield site
@@ -156,6 +159,10 @@ def test_everything_runs_as_the_service_user_and_a_run_is_reduced(site):
     assert site.wait_published(job).verdict == "completed"
     with open(site.result("uid.txt")) as file:
         assert file.read() == str(USER.pw_uid)
+    guards = site.why(job)["guards"]
+    assert (guards["level"], guards["identity"]) == ("contained", "user" if USER.pw_uid else "root")
+    if ROOT and delegation.fixed_folders(cgroupfs.hierarchies()):
+        assert guards["memory"] == guards["processes"] == "cgroup-v1"
     said = site.log_text()
     assert "CAUTION: this serves as root" not in said
     assert not ROOT or f"Serving as {USER.pw_name}" in said

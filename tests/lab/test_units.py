@@ -100,6 +100,7 @@ def once(stories, *versions):
 
 
 def held_by_groups(stories):
+    assert {story["guards"]["level"] for story in stories} == {"contained"}
     assert {story["guards"]["memory"] for story in stories} == {"cgroup-v2"}
     assert {story["guards"]["processes"] for story in stories} == {"cgroup-v2"}
 
@@ -149,6 +150,14 @@ def test_the_run_of_a_shepherd_that_was_killed_runs_again_and_its_control_group_
     once([other], OLD)
     assert host.told() == {"1": ONCE, "2": ONCE}
     held_by_groups([killed, other])
+
+
+def test_a_run_that_the_kernel_ends_for_its_memory_ends_neither_the_nursery_nor_other_runs(host):
+    facts = host.facts("oom")
+
+    assert facts["shepherds_alive"] == [True, True]
+    once(facts["stories"], OLD, OLD)
+    assert host.told() == {"1": ONCE, "2": ONCE, "9": {"started": 1, "error": 1}}
 
 
 def test_runs_of_a_host_that_is_shut_down_are_given_back_and_run_again_when_it_is_up(host):

@@ -39,6 +39,10 @@ def main(input_file, output_dir):
     with open(os.path.join(output_dir, "result.txt"), "w") as out:
         out.write("done")
 """
+GREEDY = """
+def main(input_file, output_dir):
+    return str(len(bytearray(1 << 30)))
+"""
 LAUNCHER = """#!/bin/sh
 here=$(dirname "$(dirname "$0")")
 PYTHONPATH=$here/packages exec /usr/bin/python3 -m supervisor.cli "$@"
@@ -123,6 +127,7 @@ def site(identity):
         host={"slots": 4, "id": "guest"},
         broker={"url": f"stomp://broker:{ORDER['port']}"},
         queues=ORDER["queues"],
+        isolation={"require": "contained", "allow_unsafe": False},
     )
     system("cp", made.config, CONFIG)
     return made
@@ -245,7 +250,16 @@ def shepherd(made, jobs):
     wait_until(lambda: len(os.listdir(made.place(jobs[0]).attempts)) == 2, PATIENCE, "a second attempt")
 
 
-EVENTS = {"restart": restart, "kill": kill, "upgrade": upgrade, "nursery": nursery, "shepherd": shepherd}
+def oom(made, jobs):
+    """Have a third run take more memory than it may: the kernel ends it, and the unit's business goes on."""
+    before = main_pid(nursery_unit("1"))
+    job = made.submit(made.message(GREEDY, run=9, rb="RB9"))
+    verdict = made.wait_published(job, PATIENCE).verdict
+    if verdict != "memory_limit" or main_pid(nursery_unit("1")) != before:
+        raise SystemExit(f"the greedy run ended as {verdict}")
+
+
+EVENTS = {"restart": restart, "kill": kill, "upgrade": upgrade, "nursery": nursery, "shepherd": shepherd, "oom": oom}
 
 
 def happen(event, identity):

@@ -18,6 +18,7 @@ class Told:
     def __init__(self):
         self.reading = Reading(processes=1, tasks=1)
         self.shared_once = None
+        self.stored = 0
         self.counts = {}
         self.next_at = 0.0
 
@@ -25,7 +26,10 @@ class Told:
         return self.reading
 
     def proportional(self):
-        return self.shared_once
+        return None if self.shared_once is None else (self.shared_once, 0)
+
+    def files_in_memory(self):
+        return self.stored
 
     def turn(self, now):
         self.next_at = now + 1
@@ -131,3 +135,17 @@ def test_what_the_kernel_counted_is_exact_and_what_only_the_sampler_saw_is_not()
         value=2.0, source="sampler", exact=False
     )
     assert made.usage(wall=WALL, cpu_reaped=None, peak_reaped=0, io_reaped=None).read_bytes.exact is False
+
+
+def test_files_in_memory_count_once_whether_they_are_mapped_or_not():
+    told = Told()
+    told.reading = Reading(rss=60, processes=1)
+    told.stored = 80
+    made = meter(told, memory=100)
+    told.proportional = lambda: (60, 50)  # 50 of the 60 are pages of those files
+
+    assert made.turn(101.0) is None
+    assert made.peak == 90
+
+    told.stored = 95
+    assert made.turn(102.0).measured == 105
