@@ -53,6 +53,8 @@ SUMMARIES = {
     "check-config": "check a configuration and name every problem in it",
     "config": "show the configuration in force, or convert an old worker's",
 }
+#: Verbs whose boxes are made by the person who asks.
+_AT_A_DESK = ("run", "replay", "demo")
 _EPILOG = """\
 Exit status: 0 completed, skipped or done; 1 the script failed (doctor: something has to be mended); 2 usage; 3 a limit
 was reached (status: not running); 4 cancelled; 70 the box, the data or the service failed; 77 the isolation asked for
@@ -95,6 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as end:
         return USAGE if end.code not in (0, None) else 0
+    if argv is None and options.verb in _AT_A_DESK:
+        from supervisor import userscope
+
+        userscope.enter(arguments)
     try:
         return int(options.main(options))
     except BrokenPipeError:

@@ -51,6 +51,12 @@ def test_the_nursery_keeps_its_runs_as_long_as_they_need():
     assert "remote-fs.target" in unit(NURSERY)["Unit"]["After"]
 
 
+def test_a_box_that_the_kernel_ends_for_its_memory_ends_no_unit():
+    for name in (SUPERVISOR, NURSERY):
+        service = unit(name)["Service"]
+        assert (service["Delegate"], service["OOMPolicy"]) == ("yes", "continue")
+
+
 def test_the_supervisor_wants_the_nursery_of_its_version_and_neither_ends_the_other():
     assert unit(NURSERY)["Install"] == {"WantedBy": SUPERVISOR}
     assert unit(NURSERY)["Unit"]["Before"] == SUPERVISOR
