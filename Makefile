@@ -11,7 +11,7 @@ JOBS ?= 2
 AUTOREDUCE_DATA ?= ../shared/data
 export AUTOREDUCE_DATA
 
-.PHONY: demo test lint unit acceptance soak fleet bench lab docs clean activemq
+.PHONY: demo test lint unit acceptance soak fleet bench lab docs clean activemq bubblewrap
 
 demo: $(VENV)/.demo
 	@$(BIN)/autoreduce-supervisor demo
@@ -35,8 +35,20 @@ fleet: $(VENV)/.dev activemq
 soak: $(VENV)/.dev activemq
 	AUTOREDUCE_SOAK=1 AUTOREDUCE_SEED=$(SEED) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests -m soak --timeout 3600 -o faulthandler_timeout=0
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev bubblewrap .bench/.benchexec
 	$(BIN)/python bench/overhead.py
+	$(BIN)/python bench/containment.py
+
+# The opponents of the second: Debian's package, and benchexec in an environment of its own; nothing of ours needs them.
+bubblewrap:
+	@command -v bwrap >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null; \
+	  else echo "bubblewrap is missing; as root: apt-get install -y --no-install-recommends bubblewrap" >&2; exit 1; fi; }
+
+.bench/.benchexec: $(VENV)/.made
+	$(BIN)/python -m venv .bench/benchexec
+	.bench/benchexec/bin/python -m pip install --quiet --disable-pip-version-check "benchexec==3.35"
+	@touch $@
 
 # The tests of a real broker need Debian's package; root gets it here, anyone else is told the command.
 activemq:
@@ -67,4 +79,4 @@ $(VENV)/.dev: $(VENV)/.demo pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -183,7 +183,7 @@ def wait_all(site: Embedded, timeout: float) -> None:
 
 
 def bench_latency(folder: str, runs: int) -> list[Row]:
-    with Embedded(folder, store={"poll": "10 ms"}, host={"slots": 2}) as site:
+    with Embedded(folder, store={"poll": "10 ms"}, host={"slots": 2}, isolation={"require": "contained"}) as site:
         site.start()
         took = []
         for number in range(runs + 3):
@@ -203,7 +203,7 @@ def bench_latency(folder: str, runs: int) -> list[Row]:
 
 
 def bench_rate(folder: str, jobs: int, rbs: int) -> list[Row]:
-    with Embedded(folder, store={"poll": "10 ms"}, host={"slots": 2}) as site:
+    with Embedded(folder, store={"poll": "10 ms"}, host={"slots": 2}, isolation={"require": "contained"}) as site:
         site.start()
         script = TRIVIAL.decode()
         site.submit(site.message(script, run=1, rb=1510000))

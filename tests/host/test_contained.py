@@ -332,3 +332,49 @@ def test_a_waiting_box_takes_another_interpreter_with_what_that_needs(tmp_path, 
         drive(running)
         assert running.outcome().verdict is Verdict.completed, running.outcome().sentence
         assert running.logs.stdout.text() == b"wrapped\ngiven\n"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("level", ["none", *CLOSED])
+def test_the_shepherd_stays_small_under_a_flood_and_a_million_files(tmp_path, level):
+    """In a shepherd of its own, so that what other tests have left in this process is not counted."""
+    text = f"""
+    import sys
+    sys.path[:0] = {sys.path!r}
+    import psutil
+    from boxes import box, drive
+    from sandbox.box import start
+    FLOOD = "import os, sys\\nfor _ in range(1024): os.write(1, bytes(1 << 20))\\n"
+    FILES = '''
+    import os, sys
+    for number in range(1_000_000):
+        if number % 1000 == 0:
+            os.mkdir(f"{{sys.argv[2]}}/{{number}}")
+        open(f"{{sys.argv[2]}}/{{number - number % 1000}}/{{number}}", "w").close()
+    '''
+    me = psutil.Process()
+    def run(script, **limits):
+        before, most = me.memory_info().rss, [0]
+        def look(running):
+            most[0] = max(most[0], me.memory_info().rss)
+            return running.ended
+        with start(box({str(tmp_path)!r}, script, level={level!r}, **limits)) as running:
+            drive(running, look, timeout=300)
+            outcome = running.outcome()
+            kept, total = len(running.logs.stdout.text()), running.logs.stdout.total
+        print(outcome.verdict, most[0] - before, kept, total, flush=True)
+    run("print(1)")  # what is loaded when it is first needed
+    run(FLOOD, log=20 << 20, memory=1 << 30)
+    run(FILES, memory=2 << 30)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    _, flood, files = (line.split() for line in done.stdout.splitlines())
+    assert flood[0] == "completed"
+    assert int(flood[3]) == 1 << 30
+    assert int(flood[2]) < 21 << 20
+    assert int(flood[1]) < 64 << 20, "twice the log, and a little"
+    assert files[0] == "output_limit"
+    assert int(files[1]) < 16 << 20

@@ -41,7 +41,7 @@ def main(input_file, output_dir):
 """
 GREEDY = """
 def main(input_file, output_dir):
-    return str(len(bytearray(1 << 30)))
+    return str(len(bytearray(400 << 20)))
 """
 LAUNCHER = """#!/bin/sh
 here=$(dirname "$(dirname "$0")")

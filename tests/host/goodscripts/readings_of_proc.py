@@ -41,7 +41,7 @@ def main(input_file, output_dir):
         "status": "Threads" in open("/proc/self/status").read(),
         "cpuinfo": "processor" in open("/proc/cpuinfo").read(),
         "meminfo": "MemTotal" in open("/proc/meminfo").read(),
-        "interfaces": sorted(line.split(":")[0].strip() for line in open("/proc/net/dev").readlines()[2:] if "lo" in line),
+        "interfaces": sorted(line.split(":")[0].strip() for line in open("/proc/net/dev").readlines()[2:]),
     }
     child.kill()
     child.wait()

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -20,6 +21,13 @@ def main(input_file, output_dir):
     os.symlink("2.dat", "latest")
     read = open("latest").read()
     os.unlink("latest")
+    os.mkfifo("pipe")
+    if os.fork() == 0:
+        open("pipe", "w").write("through")
+        os._exit(0)
+    piped = open("pipe").read()
+    os.wait()
+    os.unlink("pipe")
     with open("3.tmp", "w") as file:
         file.write("3")
         file.flush()
@@ -32,5 +40,12 @@ def main(input_file, output_dir):
     shutil.move(os.path.expanduser("~/tree"), "tree")
     shutil.copytree("tree", "copy")
     shutil.rmtree("tree")
-    values = {"read": read, "copied": open("copy/deep/file").read()}
+    open("/work/here", "w").write("from the working folder")
+    try:
+        os.rename("/work/here", "here")
+        across = "done"
+    except OSError as error:
+        across = errno.errorcode[error.errno]
+        shutil.move("/work/here", "here")
+    values = {"across": across, "read": read, "piped": piped, "copied": open("copy/deep/file").read()}
     json.dump(values, open("values.json", "w"))

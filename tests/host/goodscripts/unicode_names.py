@@ -2,7 +2,7 @@ import json
 import os
 import subprocess
 
-NAMES = ["Röhre №4.txt", "漢字.txt", "Å and ° and μ.txt", "neutron 🧪.txt", "it's \"quoted\".txt", "-dash.txt", ".hidden", "a" * 240, "e\u0301.txt", "é.txt"]
+NAMES = ["Röhre №4.txt", "漢字.txt", "Å and ° and μ.txt", "neutron 🧪.txt", "it's \"quoted\".txt", "-dash.txt", ".hidden", "a" * 255, "e\u0301.txt", "é.txt"]
 
 
 def main(input_file, output_dir):

@@ -18,7 +18,7 @@ def main(input_file, output_dir):
     write = lambda path: told(lambda: open(path, "w").close())
     values = {
         "there": [path for path in PATHS if os.path.exists(path)],
-        "root": sorted(os.listdir("/")),
+        **{path: sorted(os.listdir(path)) for path in ("/", "/dev", "/run", "/sys", "/sys/devices/system", "/home")},
         "beside the data": os.path.exists(os.path.join(os.path.dirname(os.path.dirname(input_file)), "another cycle")),
         "write": {path: write(path) for path in ("/output", "/usr/x", "/etc/x", "/home/x", input_file, input_file + ".new", "/run/x")},
         "read of a secret": told(lambda: open("/etc/shadow").read()),
