@@ -88,26 +88,36 @@ def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
 def _enclosed(plan: Plan, wires: Wires) -> int:
     """Leaves the host, forks the init, and tells the shepherd by which pid the host knows it."""
     assert plan.enclosure is not None
-    given = enclosure.leave_host(plan.enclosure)
-    if wires.handover >= 0:
-        with socket.socket(fileno=wires.handover) as handover:
-            if given:
-                socket.send_fds(handover, [b"F"], given)
-        wires = replace(wires, handover=-1)
-    for fd in given:
-        os.close(fd)
+    enclosure.leave_host(plan.enclosure)
     own_pids = "pid" in plan.enclosure.guards
     builder = 0 if own_pids else os.getpid()
     read, write = os.pipe2(os.O_CLOEXEC)
-    child = fork.fork_into(lambda: init.main(plan, wires, builder, _keep_only(read, write)))
+    inner = replace(wires, handover=-1)
+    child = fork.fork_into(lambda: init.main(plan, inner, builder, _keep_only(read, write)))
     os.close(read)
-    # While the init waits at the gate the host's /proc is still ours to look into.
-    if own_pids:
-        reports.write(wires.report, {"inside": True, "init": proctree.identity(child)})
+    # The init starts while the tree is made, and waits at the gate.
+    try:
+        _hand_over(wires.handover, enclosure.furnish(plan.enclosure))
+        # As long as it waits the host's /proc is still ours to look into.
+        if own_pids:
+            reports.write(wires.report, {"inside": True, "init": proctree.identity(child)})
+    except BaseException:
+        os.close(write)  # and the init ends
+        os.waitpid(child, 0)
+        raise
     with contextlib.suppress(BrokenPipeError):
         os.write(write, init.GO)
     os.close(write)
     return child
+
+
+def _hand_over(socket_fd: int, given: tuple[int, ...]) -> None:
+    if socket_fd >= 0:
+        with socket.socket(fileno=socket_fd) as handover:
+            if given:
+                socket.send_fds(handover, [b"F"], given)
+    for fd in given:
+        os.close(fd)
 
 
 def _keep_only(kept: int, other: int) -> int:

@@ -98,8 +98,24 @@ class Enclosure:
         return {"interpreter": self.interpreter, "links": dict(self.links)}
 
 
-def leave_host(made: Enclosure) -> tuple[int, ...]:
-    """Makes namespaces and tree around the calling builder, whose next child is the first in its pid namespace.
+def leave_host(made: Enclosure) -> None:
+    """Makes namespaces around the calling builder, whose next child is the first in its pid namespace.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    guards = made.guards
+    uid, gid = os.geteuid(), os.getegid()
+    names = tuple(name for name in NAMESPACES if name in guards)
+    namespaces.keep_dumpable()  # or the map files belong to root; nothing of the script exists yet
+    namespaces.unshare(tuple("cgroup" if name == "cgroupns" else name for name in names))
+    if "user" in guards:
+        namespaces.write_maps(uid, gid, uid, gid)
+    prctl.hide()
+
+
+def furnish(made: Enclosure) -> tuple[int, ...]:
+    """Makes the tree in the namespaces of the calling builder, whose init starts meanwhile and waits.
 
     Returns:
         Descriptors for the shepherd: the roots of /tmp and /dev/shm, then of the sized scratch, its result folder and
@@ -110,13 +126,6 @@ def leave_host(made: Enclosure) -> tuple[int, ...]:
         ValueError: something cannot be shown where it is.
     """
     guards = made.guards
-    uid, gid = os.geteuid(), os.getegid()
-    names = tuple(name for name in NAMESPACES if name in guards)
-    namespaces.keep_dumpable()  # or the map files belong to root; nothing of the script exists yet
-    namespaces.unshare(tuple("cgroup" if name == "cgroupns" else name for name in names))
-    if "user" in guards:
-        namespaces.write_maps(uid, gid, uid, gid)
-    prctl.hide()
     if "uts" in guards:
         namespaces.set_hostname(HOSTNAME)
     if "net" in guards:
@@ -126,7 +135,7 @@ def leave_host(made: Enclosure) -> tuple[int, ...]:
     if "tree" not in guards:
         return ()
     hard = _make_hard(made)
-    rootfs.build(_tree(made, uid, gid), made.root)
+    rootfs.build(_tree(made, os.geteuid(), os.getegid()), made.root)
     return (*(_folder(made.root + name) for name in (tree.TMP, SHM)), *hard)
 
 

@@ -163,7 +163,7 @@ def _with_output_cap(limits: Limits, facts: ExitFacts, *, largest: int) -> ExitF
     """
     if limits.output is None or (limits.file_size is not None and limits.file_size <= limits.output):
         return facts
-    if facts.setup or facts.reason or facts.status in {None, 0} or largest < limits.output:
+    if facts.setup or facts.reason_landed or facts.status in {None, 0} or largest < limits.output:
         return facts
     return replace(facts, reason=KillReason.output_limit, reason_landed=True, ceiling="output", measured=float(largest))
 
@@ -173,7 +173,8 @@ def _with_full_scratch(facts: ExitFacts, used_up: Breach | None) -> ExitFacts:
 
     One that goes on as if nothing was, leaves results that end in the middle.
     """
-    if used_up is None or facts.setup or facts.reason or facts.status is None:
+    # A reason of ours that did not land came in the very moment in which the script ended by itself: of this.
+    if used_up is None or facts.setup or facts.reason_landed or facts.status is None:
         return facts
     if facts.status == 0:
         return replace(facts, too_large=True, ceiling=used_up.ceiling, measured=used_up.measured)

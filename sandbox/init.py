@@ -100,10 +100,12 @@ def main(plan: Plan, wires: Wires, builder: int, gate: int = -1) -> int:
         signal.set_wakeup_fd(-1)
         # The init of a pid namespace takes everything in it along, and could not tell its parent from a later one.
         prctl.die_with_parent(signal.SIGTERM if builder else signal.SIGKILL, builder)
-        if gate >= 0 and os.read(gate, 1) != GO:
-            return 0  # the builder ended before the death signal was armed
         prctl.adopt_orphans()
-        fork.close_descriptors({0, 1, 2, *wires.all()})
+        fork.close_descriptors({0, 1, 2, gate, *wires.all()})
+        if gate >= 0:
+            if os.read(gate, 1) != GO:
+                return 0  # the builder could not go on, or ended before the death signal was armed
+            os.close(gate)
         if plan.enclosure:
             stage = "enclosure"
             enclosure.enter(plan.enclosure)

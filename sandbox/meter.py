@@ -156,7 +156,8 @@ class Meter:
         if self._hard and (lacking := self._hard.exhausted()):
             if lacking == "bytes":
                 return Breach(reason=KillReason.output_limit, ceiling="output", measured=self._hard.used())
-            return Breach(reason=KillReason.output_limit, ceiling="files", measured=out.entries)
+            # Sized by that limit, and all used: a count under way would say less.
+            return Breach(reason=KillReason.output_limit, ceiling="files", measured=limits.files or out.entries)
         # All that a script writes lies on one disk: what is over in the private folders counts as output.
         room = None if limits.output is None or limits.tmp is None else limits.output + limits.tmp
         everything = out.bytes + sum(count.bytes for count in private)

@@ -7,13 +7,14 @@ new root's descriptor, following links only inside it, so that no link in a boun
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from typing import TYPE_CHECKING, Final
 
 from sandbox.linux import mounts
-from sandbox.tree import MOST_LINKS, Bind, Tmpfs, parts, resolved
+from sandbox.tree import MOST_LINKS, Bind, Tmpfs, lies_below, parts, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,30 +47,57 @@ def build(tree: Tree, root: str, *, modern: bool | None = None) -> None:
     steps += [(_place_of_link(path, tree.links), text) for path, text in tree.links.items()]
     steps.sort(key=lambda step: (len(parts(step[0])), step[0]))  # what holds a place comes before what stands in it
     sources: dict[Bind, int] = {}
-    base = -1
+    site: _Site | None = None
     try:
         for bind in dict.fromkeys(tree.binds):  # before the new root covers something
             sources[bind] = _open_source(bind)
         mounts.tmpfs(root, size=_SIZE, inodes=_INODES, mode=0o755)
-        base = os.open(root, _LOOK | os.O_DIRECTORY)
+        site = _Site(root)
         for path in tree.folders:
-            os.close(_descend(base, path))
+            os.close(_descend(site, path))
         for path, content in tree.files.items():
-            _write(base, path, content)
+            _write(site, path, content)
         for place, what in steps:
             try:
                 if isinstance(what, str):
-                    _link(base, place, what)
-                elif isinstance(what, Tmpfs):
-                    _mount_tmpfs(base, place, what)
+                    _link(site, place, what)
+                    continue
+                if isinstance(what, Tmpfs):
+                    _mount_tmpfs(site, place, what)
                 else:
-                    _mount_bind(base, place, what, sources[what], modern=modern)
+                    _mount_bind(site, place, what, sources[what], modern=modern)
+                site.covered(place)
             except OSError as error:
                 raise OSError(error.errno, f"cannot make {place!r} in the box: {error}") from error
     finally:
-        for fd in (*sources.values(), base):
-            if fd >= 0:
-                os.close(fd)
+        for fd in sources.values():
+            os.close(fd)
+        if site is not None:
+            site.close()
+
+
+class _Site:
+    """The new root while it is built; a folder in which something was made stays open until it is covered."""
+
+    def __init__(self, root: str) -> None:
+        self.base = os.open(root, _LOOK | os.O_DIRECTORY)
+        self._folders = {"/": self.base}
+
+    def folder(self, path: str) -> int:
+        """Opens a folder, made if it is missing; the descriptor stays the site's."""
+        fd = self._folders.get(path)
+        if fd is None:
+            fd = self._folders[path] = _walk(self.base, path)
+        return fd
+
+    def covered(self, place: str) -> None:
+        """Forgets what a new mount covers."""
+        for path in [path for path in self._folders if path != "/" and lies_below(path, place)]:
+            os.close(self._folders.pop(path))
+
+    def close(self) -> None:
+        for fd in self._folders.values():
+            os.close(fd)
 
 
 def enter(root: str, *, modern: bool | None = None, fresh_proc: bool = True) -> None:
@@ -118,16 +146,16 @@ def _open_source(bind: Bind) -> int:
     return fd
 
 
-def _mount_bind(base: int, place: str, bind: Bind, source: int, *, modern: bool) -> None:
-    target = _descend(base, place, file=not stat.S_ISDIR(os.fstat(source).st_mode))
+def _mount_bind(site: _Site, place: str, bind: Bind, source: int, *, modern: bool) -> None:
+    target = _descend(site, place, file=not stat.S_ISDIR(os.fstat(source).st_mode))
     try:
         mounts.bind(source, target, writable=bind.writable, devices=bind.devices, modern=modern)
     finally:
         os.close(target)
 
 
-def _mount_tmpfs(base: int, place: str, tmpfs: Tmpfs) -> None:
-    target = _descend(base, place)
+def _mount_tmpfs(site: _Site, place: str, tmpfs: Tmpfs) -> None:
+    target = _descend(site, place)
     try:
         mounts.tmpfs(mounts.by_descriptor(target), size=tmpfs.size, inodes=tmpfs.inodes, mode=tmpfs.mode)
     finally:
@@ -139,29 +167,40 @@ def _place_of_link(path: str, links: Mapping[str, str]) -> str:
     return os.path.join(resolved(folder, links), name)
 
 
-def _link(base: int, place: str, text: str) -> None:
+def _link(site: _Site, place: str, text: str) -> None:
     folder, name = os.path.split(place)
-    parent = _descend(base, folder)
+    with contextlib.suppress(FileExistsError):  # a bound folder brought it along
+        os.symlink(text, name, dir_fd=site.folder(folder))
+
+
+def _write(site: _Site, path: str, content: str) -> None:
+    folder, name = os.path.split(path)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=site.folder(folder))
     try:
-        os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        os.symlink(text, name, dir_fd=parent)
-    # else a bound folder brought it along
+        os.write(fd, content.encode())
     finally:
-        os.close(parent)
+        os.close(fd)
 
 
-def _write(base: int, path: str, content: str) -> None:
-    target = _descend(base, path, file=True)
-    try:
-        with open(mounts.by_descriptor(target), "w", encoding="utf-8") as file:
-            file.write(content)
-    finally:
-        os.close(target)
-
-
-def _descend(base: int, path: str, *, file: bool = False) -> int:
+def _descend(site: _Site, path: str, *, file: bool = False) -> int:
     """Opens a path of the new root by O_PATH; what is missing is made: folders, and a file at the end if asked for."""
+    folder, name = os.path.split(path)
+    if name in {"", ".", ".."}:
+        return _walk(site.base, path, file=file)
+    parent = site.folder(folder)
+    try:
+        _make(parent, name, file=file)
+    except FileExistsError:
+        fd = os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
+        if not stat.S_ISLNK(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+        return _walk(site.base, path, file=file)
+    return os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
+
+
+def _walk(base: int, path: str, *, file: bool = False) -> int:
+    """Does the same from the root on, component by component."""
     stack = [os.dup(base)]
     todo = parts(path)
     hops = 0
@@ -193,8 +232,12 @@ def _open_or_make(parent: int, name: str, *, file: bool) -> int:
     try:
         return os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
     except FileNotFoundError:
-        if file:
-            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent))
-        else:
-            os.mkdir(name, 0o755, dir_fd=parent)
+        _make(parent, name, file=file)
         return os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=parent)
+
+
+def _make(parent: int, name: str, *, file: bool) -> None:
+    if file:
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent))
+    else:
+        os.mkdir(name, 0o755, dir_fd=parent)

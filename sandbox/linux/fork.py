@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps, without an enum made of every number
 import gc
 import os
 import signal
+import sys
 import warnings
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +32,13 @@ _KEPT: Final = frozenset(
 )
 
 
+#: All signals as plain numbers; a fork of ours is short, and making enums of them takes longer than the fork itself.
+_ALL: Final = frozenset(map(int, signal.valid_signals()))
+_IGNORED: Final = tuple(sorted(_ALL - _KEPT))
+_DEFAULT: Final = tuple(sorted(_KEPT - {signal.SIGKILL, signal.SIGSTOP}, key=int))
+_SETTABLE: Final = tuple(sorted(_ALL - {signal.SIGKILL, signal.SIGSTOP}))
+
+
 def fork_into(main: Callable[[], int]) -> int:
     """Forks a child that runs `main` and ends with its result by `os._exit`: no cleanup of the parent runs in it.
 
@@ -45,13 +54,9 @@ def fork_into(main: Callable[[], int]) -> int:
     Raises:
         OSError: the kernel could not make the process.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = _signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)
     try:
-        with warnings.catch_warnings():
-            # Python 3.12 warns in the *parent, after* the fork, when any thread exists (faulthandler's watchdog is
-            # one). Raised as an error it would lose the child's pid.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+        pid = _fork()
         if pid == 0:
             status = 70
             try:
@@ -60,31 +65,40 @@ def fork_into(main: Callable[[], int]) -> int:
             finally:
                 os._exit(status)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
+
+
+def _fork() -> int:
+    if sys.version_info < (3, 12):
+        return os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns in the *parent, after* the fork, when any thread exists (faulthandler's watchdog is one).
+        # Raised as an error it would lose the child's pid.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def ignore_signals() -> None:
     """Ignores every signal that a script could send to one of our own processes, and unblocks them."""
-    _set_all(signal.SIG_IGN, signal.valid_signals() - _KEPT)
-    _set_all(signal.SIG_DFL, _KEPT - {signal.SIGKILL, signal.SIGSTOP})
+    _set_all(signal.SIG_IGN, _IGNORED)
+    _set_all(signal.SIG_DFL, _DEFAULT)
 
 
 def default_signals() -> None:
     """Gives every signal its default action: what a program may expect to find (signal(7))."""
-    changed = [number for number in signal.valid_signals() if signal.getsignal(number) != signal.SIG_DFL]
-    _set_all(signal.SIG_DFL, {*changed} - {signal.SIGKILL, signal.SIGSTOP})
+    _set_all(signal.SIG_DFL, _SETTABLE)
 
 
 def _set_all(action: signal.Handlers, numbers: Iterable[int]) -> None:
-    signal.set_wakeup_fd(-1)
+    _signal.set_wakeup_fd(-1)
     for number in numbers:
-        signal.signal(number, action)
+        _signal.signal(int(number), int(action))
 
 
 def unblock_signals() -> None:
     """Lets signals through again after `ignore_signals` or `default_signals`."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    _signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def close_descriptors(keep: Iterable[int]) -> None:

@@ -145,32 +145,27 @@ _MOVE_MOUNT: Final = 429
 _MOUNT_SETATTR: Final = 442
 
 
-def open_tree(dirfd: int, path: str, flags: int) -> int:
-    """Opens or copies a mount (Linux 5.2) and returns the descriptor."""
-    name = ctypes.create_string_buffer(os.fsencode(path))
-    return syscall("open_tree", _OPEN_TREE, dirfd, ctypes.addressof(name), flags)
+#: "", for the calls that take a descriptor alone; kept, because a box needs some hundred of them.
+_EMPTY: Final = ctypes.create_string_buffer(b"")
+_NO_PATH: Final = ctypes.addressof(_EMPTY)
+#: struct mount_attr: attr_set, attr_clr, propagation, userns_fd, each of 64 bits.
+_MountAttr: Final = ctypes.c_uint64 * 4
+
+
+def open_tree(dirfd: int, flags: int) -> int:
+    """Opens or copies the mount of a descriptor (Linux 5.2) and returns a new one; `flags` hold AT_EMPTY_PATH."""
+    return syscall("open_tree", _OPEN_TREE, dirfd, _NO_PATH, flags)
 
 
 def move_mount(from_fd: int, to_fd: int, flags: int) -> None:
     """Attaches a mount (Linux 5.2) from one descriptor to another; `flags` hold the two *_EMPTY_PATH."""
-    empty = ctypes.create_string_buffer(b"")
-    syscall("move_mount", _MOVE_MOUNT, from_fd, ctypes.addressof(empty), to_fd, ctypes.addressof(empty), flags)
+    syscall("move_mount", _MOVE_MOUNT, from_fd, _NO_PATH, to_fd, _NO_PATH, flags)
 
 
-def mount_setattr(dirfd: int, path: str, flags: int, attr_set: int) -> None:
-    """Sets attributes of a mount (Linux 5.12)."""
-    name = ctypes.create_string_buffer(os.fsencode(path))
-    # struct mount_attr: attr_set, attr_clr, propagation, userns_fd, each of 64 bits.
-    attr = (ctypes.c_uint64 * 4)(attr_set, 0, 0, 0)
-    syscall(
-        "mount_setattr",
-        _MOUNT_SETATTR,
-        dirfd,
-        ctypes.addressof(name),
-        flags,
-        ctypes.addressof(attr),
-        ctypes.sizeof(attr),
-    )
+def mount_setattr(dirfd: int, flags: int, attr_set: int) -> None:
+    """Sets attributes of the mount of a descriptor (Linux 5.12); `flags` hold AT_EMPTY_PATH."""
+    attr = _MountAttr(attr_set, 0, 0, 0)
+    syscall("mount_setattr", _MOUNT_SETATTR, dirfd, _NO_PATH, flags, ctypes.addressof(attr), ctypes.sizeof(attr))
 
 
 class _CapHeader(ctypes.Structure):

@@ -67,7 +67,7 @@ def make_private(path: str = "/") -> None:
 def has_attributes() -> bool:
     """Whether the kernel has mount_setattr(2)."""
     try:
-        libc.mount_setattr(-1, "", _AT_EMPTY_PATH, 0)
+        libc.mount_setattr(-1, _AT_EMPTY_PATH, 0)
     except OSError as error:
         return error.errno != errno.ENOSYS
     return True
@@ -93,9 +93,9 @@ def bind(source: int, target: int, *, writable: bool = False, devices: bool = Fa
     attributes |= 0 if writable else _MOUNT_ATTR_RDONLY
     attributes |= 0 if devices else _MOUNT_ATTR_NODEV
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE
-    copy = libc.open_tree(source, "", flags)
+    copy = libc.open_tree(source, flags)
     try:
-        libc.mount_setattr(copy, "", _AT_EMPTY_PATH | _AT_RECURSIVE, attributes)
+        libc.mount_setattr(copy, _AT_EMPTY_PATH | _AT_RECURSIVE, attributes)
         libc.move_mount(copy, target, _MOVE_MOUNT_EMPTY_PATHS)
     finally:
         os.close(copy)
