@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: Groups of boxes have names that begin so, and are found by it after a crash.
-PREFIX: Final = "autoreduce-"
+PREFIX: Final = "autoreduce-box-"
 UNMEASURED: Final = Measure(value=None, source="none", exact=False)
 #: Seconds between two rounds of a kill.
 _ROUND: Final = 0.005

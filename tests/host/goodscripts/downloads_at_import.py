@@ -35,7 +35,8 @@ attempt("https by name", lambda: urllib.request.urlopen("https://raw.example.org
 attempt("http by number", lambda: urllib.request.urlopen("http://192.0.2.1/mask.xml"))
 attempt("retrieve", lambda: urllib.request.urlretrieve("http://192.0.2.1/mask.xml", "mask.xml"))
 attempt("client", lambda: connection(http.client.HTTPSConnection, "192.0.2.1"))
-attempt("IPv6", lambda: socket.create_connection(("2001:db8::1", 80)))
+if os.path.exists("/proc/net/if_inet6"):
+    attempt("IPv6", lambda: socket.create_connection(("2001:db8::1", 80)))
 attempt("metadata of a cloud", lambda: socket.create_connection(("169.254.169.254", 80)))
 attempt("nobody on the loopback", lambda: socket.create_connection(("127.0.0.1", 61613)))
 attempt("ftp", lambda: ftplib.FTP("192.0.2.1"))
