@@ -43,7 +43,8 @@ not complete changes nothing in DIR but the logs; its record and copies get "fai
 Without --python the interpreter of the configuration is taken (that of a program's own line CONDA_ENV = "name" before
 all others), and without one there the Python of this command.
 Limits: {", ".join(KEYS)}.
-Isolation levels: none (the only one there is yet).
+Isolation levels: none, contained, hostile. Without --isolation the highest that this host proves is taken, as root at
+most contained; a level that a configuration names is a floor.
 
 Exit status: 0 completed or skipped; 1 the script failed; 2 usage; 3 a limit was reached; 4 cancelled (Ctrl-C);
 70 the box could not be built, or data or DIR could not be had; 77 the isolation asked for cannot be had;
