@@ -76,7 +76,8 @@ class Evidence:
             self.wall, self.cpu = float(record["wall"]), float(record["cpu"])
             self.peak = max(self.peak, int(record["peak"]))
             self.landed = bool(record["landed"])
-            self.claim = tuple(int(number) for number in record["claim"])
+            if "claim" in record:
+                self.claim = tuple(int(number) for number in record["claim"])
             self.status = int(record["status"])
         elif "empty" in record:
             self.empty = True

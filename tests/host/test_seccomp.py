@@ -75,6 +75,7 @@ ACTS = {
     "bluetooth": (lambda: socket.socket(31, socket.SOCK_RAW), "EPERM"),
     "netlink about devices": (lambda: socket.socket(16, socket.SOCK_RAW, 15), "EPERM"),
     "netlink about audit": (lambda: socket.socket(16, socket.SOCK_RAW, 9), "EPERM"),
+    "netlink about routes": (lambda: socket.socket(16, socket.SOCK_RAW, 0), "EPERM"),
     "predictable addresses": (lambda: call("personality", PERSONA_UNRANDOMIZED), "EPERM"),
     "tracing oneself": (lambda: call("ptrace", 0), "EPERM"),
     "comparing with oneself": (lambda: call("kcmp", os.getpid(), os.getpid(), 0, 0, 0), "EPERM"),
@@ -127,9 +128,9 @@ def pair_talks():
     return right.recv(1)
 
 
-def routes():
-    with socket.socket(16, socket.SOCK_RAW, 0) as netlink:
-        return netlink.getsockname()[0] >= 0
+def addresses():
+    """The C library would ask a netlink socket which families the host has, and does without."""
+    return bool(socket.getaddrinfo("127.0.0.1", 80))
 
 
 WORKING = {
@@ -141,7 +142,7 @@ WORKING = {
     "affinity": lambda: os.sched_setaffinity(0, os.sched_getaffinity(0)),
     "what personality it is": lambda: call("personality", 0xFFFFFFFF),
     "a socket pair": pair_talks,
-    "netlink about routes": routes,
+    "addresses of a name": addresses,
     "pidfd": lambda: os.close(os.pidfd_open(os.getpid())),
     "a file that lives in memory": lambda: os.write(os.memfd_create("x"), b"abc"),
     "a user's own clock": lambda: time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID) >= 0,

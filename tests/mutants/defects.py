@@ -398,18 +398,21 @@ MUTANTS = (
         changes=(
             (
                 "sandbox/scratch.py",
-                '                out_fd=descriptor("out", root),\n',
+                '            yard = descriptor("out", root)\n            os.mkdir(RESULT, 0o700, dir_fd=yard)\n',
                 (
-                    "                out_fd=(\n"
-                    '                    os.makedirs(os.path.join(spool, "shared"), exist_ok=True),\n'
-                    '                    descriptor(os.path.join(os.path.abspath(spool), "shared"), root),\n'
-                    "                )[1],\n"
+                    '            os.makedirs(os.path.join(spool, "shared", RESULT), exist_ok=True)\n'
+                    '            yard = descriptor(os.path.join(os.path.abspath(spool), "shared"), root)\n'
                 ),
             ),
             (
                 "sandbox/scratch.py",
                 "        return os.path.join(self.path, name)\n",
                 '        return os.path.join(self.path, "../shared" if name == "out" else name)\n',
+            ),
+            (
+                "sandbox/places.py",
+                "        folder = {name: os.path.join(scratch, name) for name in",
+                '        folder = {name: os.path.join(scratch, "../shared" if name == "out" else name) for name in',
             ),
         ),
         tests=(HOST + "test_a_failing_run_leaves_nothing_that_the_next_one_publishes",),

@@ -113,6 +113,7 @@ class FleetSite:
         self, base: Path, *, broker_port: int = 0, queues: dict[str, str] | None = None, level: str = "none"
     ) -> None:
         self.base = base
+        self.level = level
         self.broker_port = broker_port
         self.layout = Layout(str(base / "store"))
         self.archive = base / "archive"
