@@ -76,6 +76,7 @@ class Channels:
                     fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             for fd in (self._life, report_read, out_read, err_read):
                 os.set_blocking(fd, False)
+            self._child = -1
             self._epoll = select.epoll()
             opened.callback(self._epoll.close)
             self._streams = {out_read: self.logs.stdout, err_read: self.logs.stderr}
@@ -103,6 +104,26 @@ class Channels:
     def fileno(self) -> int:
         """Returns the epoll descriptor."""
         return self._epoll.fileno()
+
+    def watch(self, child: int) -> None:
+        """Lets the end of a child of this process wake the caller too, where the kernel can (Linux 5.3).
+
+        Its pipes close a little before it can be waited for, so their end alone tells too early.
+        """
+        with contextlib.suppress(OSError):
+            self._child = os.pidfd_open(child)
+            self._epoll.register(self._child, select.EPOLLIN)
+
+    @property
+    def watches(self) -> bool:
+        """Whether the end of a child will wake the caller."""
+        return self._child >= 0
+
+    def unwatch(self) -> None:
+        """Forgets the child, which was waited for."""
+        if self._child >= 0:
+            self._forget(self._child)
+            self._child = -1
 
     def hand_over(self) -> None:
         """Closes the inner ends, which the builder has now."""
@@ -198,6 +219,7 @@ class Channels:
         self.hand_over()
         for fd in self.given():
             os.close(fd)
+        self.unwatch()
         for fd in list(self._streams):
             self._drop(fd)
         if self.reports.fd >= 0:

@@ -189,6 +189,12 @@ def in_force(made: Enclosure) -> dict[str, str]:
     return told
 
 
+def warm() -> None:
+    """Works out once what all boxes of this process and its forks need: the filter, and what Landlock there is."""
+    seccomp_program()
+    _landlock()
+
+
 def has_landlock() -> bool:
     """Whether this kernel has a Landlock that good scripts can live under."""
     return _landlock() >= OLDEST_LANDLOCK

@@ -94,6 +94,7 @@ class Running:
         self._builder = builder
         self._builder_status: int | None = None
         self._guards = guards
+        self._channels.watch(builder.pid)
         self._evidence = Evidence()
         self._phase = Phase.RUNNING
         self._reason: KillReason | None = None
@@ -220,7 +221,7 @@ class Running:
         times = [self._beat_at, self._awake_at, self._patience_at]
         if self._meter and self._phase in {Phase.RUNNING, Phase.ASKED}:
             times.append(self._meter.deadline())
-        if self._channels.reports.closed and self._phase is not Phase.RESCUE:
+        if self._channels.reports.closed and self._phase is not Phase.RESCUE and not self._channels.watches:
             times.append(time.monotonic() + _LOOK)
         return min(times)
 
@@ -460,6 +461,7 @@ class Running:
                 pid, status = self._builder.pid, -1  # somebody else took its status; nothing is known of it
             if pid:
                 self._builder_status = status
+                self._channels.unwatch()
         return self._builder_status is not None
 
     def _end(self) -> None:

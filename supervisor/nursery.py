@@ -22,6 +22,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 # The nursery imports what a shepherd needs, before it forks the first one.
+from sandbox import enclosure
 from sandbox.linux import fork, prctl, proctree, rlimits
 from supervisor import errandsocket, failpoints, pinned, rundir, shepherd
 from supervisor.failpoints import effect
@@ -229,6 +230,7 @@ def main() -> NoReturn:
         sys.exit(f"nursery: version {options.version} was asked for, but the code that is installed is {version}")
     notifier = Notifier.take(os.environ)
     rlimits.raise_open_files()
+    enclosure.warm()
     failpoints.enter_process("nursery")
     for encoding in ("ascii", "utf-8", "utf-8-sig", "latin-1"):
         codecs.lookup(encoding)  # loads its module: a living shepherd loads nothing, even when the package is replaced
