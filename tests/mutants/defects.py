@@ -488,7 +488,7 @@ MUTANTS = (
         was="ran the script in the process that held the connection to the broker",
         changes=(
             ("sandbox/builder.py", "        fork.close_descriptors({0, 1, 2, *wires.all()})\n", ""),
-            ("sandbox/init.py", "        fork.close_descriptors({0, 1, 2, *wires.all()})\n", ""),
+            ("sandbox/init.py", "        fork.close_descriptors({0, 1, 2, gate, *wires.all()})\n", ""),
         ),
         tests=("tests/host/test_running.py::test_only_the_three_streams_are_open",),
     ),

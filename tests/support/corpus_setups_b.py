@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes  # noqa: TID251 - SysV objects and message queues of the host are what a box must not see
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -334,8 +335,8 @@ def inheritable_descriptors(stage: Stage) -> Iterator[None]:
         for fd in sources:
             opened.callback(os.close, fd)
         for number, source in zip((40, 41, 97, 255), (*sources, server.fileno()), strict=True):
-            os.dup2(source, number, inheritable=True)
-            opened.callback(os.close, number)
+            # The first free one from there on, which a program that is started would get (F_DUPFD of fcntl(2)).
+            opened.callback(os.close, fcntl.fcntl(source, fcntl.F_DUPFD, number))
         yield
 
 
