@@ -58,7 +58,7 @@ _PROCESS_LINKS: Final = {
 #: Nothing of the host may be shown in these places nor over them: they are ours, or the kernel's.
 _TAKEN: Final = ("/dev", "/etc", "/proc", "/sys", OUT, HANDOFF)
 #: Something of the host may be shown below these, but not in their place.
-_SHARED: Final = (TMP, HOME)
+_SHARED: Final = (TMP, HOME, SHM)
 #: Links that are followed on the way to one place, as many as the kernel follows (path_resolution(7)).
 MOST_LINKS: Final = 40
 
@@ -221,7 +221,8 @@ def _showable(path: str) -> str:
         raise ValueError(f"{path!r} cannot be shown in a box; give an absolute path without '..'")
     plain = os.path.normpath("/" + path.lstrip("/"))
     over = [place for place in (*_TAKEN, *_SHARED, "/usr") if lies_below(place, plain)]
-    inside = [place for place in _TAKEN if lies_below(plain, place)]
+    shared = any(lies_below(plain, place) for place in _SHARED)
+    inside = [place for place in _TAKEN if lies_below(plain, place) and not shared]
     if over or inside:
         place = (over or inside)[0]
         raise ValueError(

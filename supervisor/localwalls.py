@@ -10,9 +10,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandbox.interpreter import Unfit, probe
 from supervisor import floors, offers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandbox.closure import Closure
     from supervisor.profiles import Profile
     from supervisor.settings import Settings
@@ -77,3 +80,21 @@ def walls_for(
         )
     network = settings.instrument_for(instrument).network if instrument else False
     return Walls(level=level, closure=found.closures.get(profile.name), network=network)
+
+
+def behind(argv: tuple[str, ...], env: Mapping[str, str], spool: str) -> tuple[str, ...]:
+    """Return the interpreter that a program leads to, () when it leads to none but itself.
+
+    Args:
+        argv: the program; with arguments of its own it is more than a way to another.
+        env: its variables; ditto.
+        spool: existing folder for the trial.
+    """
+    if len(argv) != 1 or env:
+        return ()
+    try:
+        found = probe(argv, env, spool).executable
+    except Unfit:
+        return ()
+    same = os.path.realpath(found) == os.path.realpath(argv[0])
+    return () if same or not os.access(found, os.X_OK) else (found,)

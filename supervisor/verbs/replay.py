@@ -112,14 +112,14 @@ def main(args: argparse.Namespace) -> int:
     from supervisor.localwalls import NoWalls
 
     try:
-        walls = desk.walls_of(replay.order, settings, args.isolation)
+        order = desk.walled(replay.order, settings, args.isolation)
     except NoWalls as lacking:
         shown.complain(str(lacking))
         return NO_ISOLATION
     except OSError as error:
         shown.complain(f"cannot try what this host holds: {error}")
         return INTERNAL
-    replay = dataclasses.replace(replay, order=dataclasses.replace(replay.order, walls=walls))
+    replay = dataclasses.replace(replay, order=order)
     _introduce(replay)
     line = terminal.LiveLine(sys.stdout)
     try:

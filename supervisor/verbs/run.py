@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sandbox.outcome import Outcome
     from sandbox.running import Running
     from supervisor.localrun import LocalRun
-    from supervisor.localwalls import Walls
     from supervisor.settings import Settings
 
 EPILOG = f"""\
@@ -101,7 +100,7 @@ def main(args: argparse.Namespace) -> int:
     from supervisor.localwalls import NoWalls
 
     try:
-        order = replace(order, walls=walls_of(order, settings, args.isolation))
+        order = walled(order, settings, args.isolation)
     except NoWalls as lacking:
         shown.complain(str(lacking))
         return NO_ISOLATION
@@ -177,21 +176,34 @@ def readable_by(settings: Settings, instrument: str, data: str) -> tuple[str, ..
     return tuple(seclusion.readable(known, instrument=instrument, rb="", cycle=cycle_of(data) or ""))
 
 
-def walls_of(order: LocalRun, settings: Settings, asked: str | None) -> Walls:
-    """Return how the box of a run at a desk is closed.
+def walled(order: LocalRun, settings: Settings, asked: str | None) -> LocalRun:
+    """Return the run of a desk with how its box is closed.
+
+    A program that only leads to an interpreter, such as a shim, may need what no box shows: then that interpreter is
+    taken itself.
 
     Raises:
         NoWalls: less can be had than was asked for.
         OSError: it could not be tried.
     """
     from supervisor import localrun
-    from supervisor.localwalls import walls_for
+    from supervisor.localwalls import NoWalls, behind, walls_for
 
-    profile = Profile(
-        name=" ".join(order.interpreter), argv=order.interpreter, env=order.env, bind=settings.interpreter.bind
-    )
+    instrument = localrun.name_of(order.data).instrument
+
+    def with_walls(argv: tuple[str, ...]) -> LocalRun:
+        profile = Profile(name=" ".join(argv), argv=argv, env=order.env, bind=settings.interpreter.bind)
+        walls = walls_for(profile, settings, spool, asked=asked, instrument=instrument)
+        return replace(order, interpreter=argv, walls=walls)
+
     with localrun.spool(order.spool) as spool:
-        return walls_for(profile, settings, spool, asked=asked, instrument=localrun.name_of(order.data).instrument)
+        try:
+            return with_walls(order.interpreter)
+        except NoWalls:
+            led_to = behind(order.interpreter, order.env, spool)
+            if not led_to:
+                raise
+            return with_walls(led_to)
 
 
 def limits_from(written: list[str], base: Limits) -> Limits:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox import tree
 from sandbox.linux.mounts import _mounted_below
 from sandbox.tree import Bind, Tmpfs, TreeFacts, plan_tree, resolved
 
@@ -89,7 +91,7 @@ def test_folders_beside_ours_can_be_shown(path):
         ("/etc/ssl", "/etc"),
         ("//etc/./ssl", "/etc"),
         ("/proc/1", "/proc"),
-        ("/dev/shm/x", "/dev"),
+        ("/dev/mapper", "/dev"),
         ("/sys/kernel", "/sys"),
     ],
 )
@@ -145,3 +147,9 @@ def test_mounts_below_one_are_found_by_their_parents():
     assert list(_mounted_below(mountinfo, 21)) == [(21, "/a b", 0x2 | 0x8), (22, "/a b/c", 0x1 | 0x4 | 0x400)]
     with pytest.raises(OSError, match="mount 99 was bound"):
         list(_mounted_below(mountinfo, 99))
+
+
+def test_data_may_lie_below_a_folder_that_is_private_inside():
+    for path in ("/tmp/x", "/home/reduce/x", "/dev/shm/x"):
+        assert tree.is_free(path)
+        assert not tree.is_free(os.path.dirname(path))

@@ -291,3 +291,16 @@ def test_a_program_runs_in_the_environment_that_its_own_line_names(desk, line, s
     assert code == status, (said, complained)
     assert words in said + complained
     assert (desk.out / "yes").exists() == (status == 0)
+
+
+def test_a_shim_that_needs_what_no_box_shows_gives_way_to_the_interpreter_it_leads_to(desk):
+    desk.write("import sys\ndef main(input_file, output_dir):\n    print('ran by', sys.executable)\n")
+    for name, leads_to in (("hidden/lead", sys.executable), ("shims/python", desk.folder / "hidden/lead")):
+        program = desk.folder / name
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec "{leads_to}" "$@"\n')
+        program.chmod(0o755)
+    status, said, complained = desk.run("--python", str(desk.folder / "shims/python"))
+    assert (status, complained) == (0, "")
+    assert f"; interpreter {sys.executable}\n" in said
+    assert desk.results()["reduction_log/Script.out"] == f"ran by {sys.executable}\n"
