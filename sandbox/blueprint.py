@@ -23,7 +23,6 @@ from sandbox.places import Places
 if TYPE_CHECKING:
     from sandbox.box import Box
     from sandbox.cgroup import Group
-    from sandbox.limits import Limits
     from sandbox.scratch import Scratch
 
 #: RLIMIT_CPU stands behind the sampler, which knows the whole tree: it lets this many seconds more pass.
@@ -121,7 +120,7 @@ def plan_of(box: Box, scratch: Scratch, group: Group) -> Plan:
         argv=(program, *box.interpreter[1:], places.harness, places.handoff),
         env=env,
         cwd=places.result if box.mode == "program" else places.work,
-        rlimits={} if "rlimits" in box.without else _rlimits(box.limits, count_tasks=not group.holds("processes")),
+        rlimits={} if "rlimits" in box.without else _rlimits(box, count_tasks=not group.holds("processes")),
         processors=processors,
         mute_after=box.mute_after,
         handoff=places.handoff,
@@ -170,7 +169,8 @@ def enclosure_of(box: Box, scratch: Scratch) -> Enclosure | None:
     )
 
 
-def _rlimits(limits: Limits, *, count_tasks: bool) -> dict[str, int]:
+def _rlimits(box: Box, *, count_tasks: bool) -> dict[str, int]:
+    limits = box.limits
     # A script never has as many as we: see `rlimits.raise_open_files`.
     most = rlimits.raise_open_files() // 2
     values = {"core": 0, "nofile": most if limits.open_files is None else min(limits.open_files, most)}
@@ -180,8 +180,10 @@ def _rlimits(limits: Limits, *, count_tasks: bool) -> dict[str, int]:
     if limits.cpu is not None:
         values["cpu"] = int(limits.cpu) + 1 + _CPU_BACKSTOP
     if limits.processes is not None and count_tasks:
-        # Counted for the user on the whole host (getrlimit(2)), so what runs already is added, and builder and init.
-        values["nproc"] = limits.processes + rlimits.tasks_of_user(os.geteuid()) + 2
+        # Counted for the user on the whole host (getrlimit(2)), so what runs already is added; in a user namespace of
+        # its own what runs there, since Linux 5.14. Builder and init always count.
+        own = "user" in guards_wanted(box) and rlimits.counts_tasks_by_namespace(os.uname().release)
+        values["nproc"] = limits.processes + 2 + (0 if own else rlimits.tasks_of_user(os.geteuid()))
     return values
 
 

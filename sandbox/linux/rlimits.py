@@ -85,6 +85,20 @@ def tasks_of_user(uid: int) -> int:
     return total
 
 
+def counts_tasks_by_namespace(release: str) -> bool:
+    """Whether a kernel counts the tasks of a user for each user namespace apart (Linux 5.14, user_namespaces(7)).
+
+    Args:
+        release: of the kernel, such as ``6.1.0-18-amd64``; one that cannot be read is taken for an older one.
+    """
+    numbers = release.split(".")[:2]
+    try:
+        major, minor = (int("".join(char for char in part if char.isdigit()) or "0") for part in numbers)
+    except ValueError:
+        return False
+    return (major, minor) >= (5, 14)
+
+
 def usage_record(usage: Any) -> dict[str, float | int]:
     """Turns a struct rusage into plain numbers.
 

@@ -25,6 +25,7 @@ from sandbox.limits import (
     parse_duration,
     parse_size,
 )
+from sandbox.linux import rlimits
 
 
 @pytest.mark.parametrize(
@@ -246,3 +247,19 @@ def test_a_record_is_read_back_and_unknown_keys_of_a_newer_version_are_ignored()
     assert Limits.from_json({}) == Limits()
     with pytest.raises(LimitError):
         Limits.from_json({"memory": "8 GiB"})
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        ("6.1.0-18-amd64", True),
+        ("5.14.0-427.el9.x86_64", True),
+        ("5.13.19", False),
+        ("4.18.0-553.el8", False),
+        ("6", False),
+        ("odd", False),
+        ("10.0-rc1", True),
+    ],
+)
+def test_since_when_a_kernel_counts_tasks_by_namespace(release, expected):
+    assert rlimits.counts_tasks_by_namespace(release) is expected
