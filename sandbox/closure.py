@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from sandbox.linux import procpath
 from sandbox.tree import MOST_LINKS, SYSTEM, lies_below, parts
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _NEVER: Final = ("/proc", "/sys", "/dev", "/etc")
 _MOST_WRAPPERS: Final = 5
 #: The kernel reads no more of a first line (execve(2), Linux 5.1).
 _FIRST_LINE: Final = 256
-_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 _MAP_LINE: Final = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+ +(/.*)")
 
 
@@ -129,7 +129,7 @@ def mapped_files(maps: str) -> tuple[str, ...]:
     for line in maps.splitlines():
         match = _MAP_LINE.fullmatch(line)
         if match and not match[1].endswith(" (deleted)"):
-            found[_OCTAL.sub(lambda octal: chr(int(octal[1], 8)), match[1])] = None
+            found[procpath.plain(match[1])] = None
     return tuple(found)
 
 

@@ -215,7 +215,7 @@ def _allowed(dirs: tuple[str, ...], roots: tuple[str, ...]) -> tuple[tuple[str, 
         # By its text first: to look a stranger's path up may mount something, ask a server, or hang.
         near = any(lies_below(os.path.normpath(folder), os.path.normpath(root)) for root in (*roots, *resolved_roots))
         real = os.path.realpath(folder) if near else ""
-        inside = near and any(real == root or real.startswith(root.rstrip("/") + "/") for root in resolved_roots)
+        inside = near and any(lies_below(real, root) for root in resolved_roots)
         (allowed if inside else refused).append(real if inside else folder)
     if not refused:
         return tuple(allowed), ""

@@ -127,10 +127,11 @@ def probe(
         signal.raise_signal(signal.SIGTERM)  # the box took a signal that was meant for its caller
     stdout, stderr = said or ("", "")
     if outcome.verdict is not Verdict.completed and level != "none":
-        raise Unfit(f"{argv[0]} does not start behind the tree of a box: {_how(outcome, stderr)}")
+        raise Unfit(f"{argv[0]} does not start behind the tree of a box: {with_last_word(outcome.sentence, stderr)}")
     if outcome.verdict is not Verdict.completed:
         needs_python = ".".join(map(str, OLDEST))
-        why = f"{_how(outcome, stderr)}; name a Python {needs_python} or later that starts on this host"
+        ended = with_last_word(outcome.sentence, stderr)
+        why = f"{ended}; name a Python {needs_python} or later that starts on this host"
         raise Unfit(f"{argv[0]} does not run scripts: {why}")
     return _read(argv[0], stdout)
 
@@ -153,19 +154,19 @@ def needs_of(program: str, facts: Interpreter, bind: Iterable[str] = ()) -> Clos
         prefix=facts.prefix,
         base_prefix=facts.base_prefix,
         mapped=facts.mapped,
-        also=(*bind, *(path for path in facts.path if _may_be_shown(path))),
+        also=(*bind, *(path for path in facts.path if _may_beshown(path))),
     )
 
 
-def _may_be_shown(path: str) -> bool:
+def _may_beshown(path: str) -> bool:
     """Whether an entry of a search path is a folder of its own, and not one that holds whatever there is: /opt, /."""
     return path.count("/") > 1 and not any(lies_below(own, path) for own in (HOME, HANDOFF, SHM))
 
 
-def _how(outcome: Outcome, stderr: str) -> str:
+def with_last_word(sentence: str, stderr: str) -> str:
+    """Returns how a box ended, with the last line that its script said on its standard error."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    said = f'; it said "{_shown(lines[-1])}"' if lines else ""
-    return f"{outcome.sentence}{said}"
+    return f'{sentence}; it said "{shown(lines[-1])}"' if lines else sentence
 
 
 def _read(program: str, stdout: str) -> Interpreter:
@@ -176,11 +177,11 @@ def _read(program: str, stdout: str) -> Interpreter:
         version, implementation, executable, prefix, base = values
         parts = tuple(int(part) for part in version.split(".")[:2])
         facts = Interpreter(
-            version=_shown(version),
-            implementation=_shown(implementation),
-            executable=os.path.normpath(_shown(executable)),
-            prefix=_shown(prefix),
-            base_prefix=_shown(base),
+            version=shown(version),
+            implementation=shown(implementation),
+            executable=os.path.normpath(shown(executable)),
+            prefix=shown(prefix),
+            base_prefix=shown(base),
             path=_texts(lines, _PATH_MARK, _MOST_PATHS),
             mapped=mapped_files("\n".join(_texts(lines, _MAP_MARK, _MOST_MAPPINGS))),
         )
@@ -203,5 +204,6 @@ def _texts(lines: Iterable[str], mark: str, most: int) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Returns a stranger's text as it can be printed, cut."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text[:300])

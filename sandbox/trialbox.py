@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sandbox.box import Box, run
+from sandbox.interpreter import shown, with_last_word
 from sandbox.limits import KiB, Limits, MiB
 from sandbox.linux import acts, proctree
 from sandbox.running import Phase
@@ -158,7 +159,7 @@ def try_box(
         answers=answers,
         guards=outcome.guards.facts,
         verdict=outcome.verdict,
-        sentence=outcome.sentence if answers else _with_last_word(outcome.sentence, stderr),
+        sentence=outcome.sentence if answers else with_last_word(outcome.sentence, stderr.decode("utf-8", "replace")),
         left_behind=len(proctree.carriers(token)) if token else 0,
         said=said,
         kept=len(stdout) + len(stderr),
@@ -205,13 +206,3 @@ def read_answers(stdout: bytes) -> dict[str, Answer]:
         answer = Answer(stopped, shown(str(how)))
         found[name] = Answer(stopped=False, how="answered twice") if name in found else answer
     return found
-
-
-def _with_last_word(sentence: str, stderr: bytes) -> str:
-    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    return f'{sentence}; it said "{shown(lines[-1])}"' if lines else sentence
-
-
-def shown(text: str) -> str:
-    """Returns a stranger's text as it can be printed, cut."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text[:300])

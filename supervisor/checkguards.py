@@ -18,11 +18,6 @@ _AREA: Final = "guard"
 _AS_ROOT: Final = "scripts have the host's uid 0 inside their user namespace, so no level above contained counts"
 
 
-def highest(floors: Iterable[str]) -> str:
-    """Return the highest of some levels."""
-    return max(floors, key=levels.LEVELS.index)
-
-
 def findings(proof: Proof, require: str, raised: Iterable[str] = (), *, as_root: bool = False) -> list[Finding]:
     """Return a line for each guard that is in force, and one for each cause that keeps others from it.
 

@@ -70,10 +70,7 @@ def spool(path: str, slots: int, output: int | None) -> list[Finding]:
         output: bytes that each may write, None for no limit.
     """
     if not os.path.isdir(path):
-        above = path
-        while not os.path.isdir(above):
-            above = os.path.dirname(above)
-        if os.access(above, os.W_OK | os.X_OK):
+        if os.access(mounted.standing(path), os.W_OK | os.X_OK):
             return [caution("spool", path, "is not there yet; `serve` makes it when it starts")]
         return [failed("spool", path, "is not there", f"install -d -m 0700 -o '#{os.geteuid()}' {path}")]
     if not os.access(path, os.W_OK | os.X_OK):

@@ -69,9 +69,7 @@ def _absence(layout: Layout) -> Finding | None:
 
 
 def _to_be_made(path: str) -> Finding:
-    above = path
-    while not os.path.isdir(above):
-        above = os.path.dirname(above)
+    above = mounted.standing(path)
     if os.access(above, os.W_OK | os.X_OK):
         return caution(_AREA, path, "there is no store yet; `serve` makes it when it starts")
     return failed(

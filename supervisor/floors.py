@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from supervisor.settings_runs import LEVELS
+from sandbox.levels import LEVELS
 
 if TYPE_CHECKING:
     from supervisor.settings import Settings

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.environment import PATH
 from sandbox.interpreter import Interpreter, Unfit, needs_of, probe
-from sandbox.tree import lies_below
+from sandbox.tree import MOST_LINKS, lies_below
 from supervisor import shown, tomltext
 from supervisor.profiles import Profile
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from sandbox.closure import Closure
     from supervisor.profiles import Profiles
 
-#: Links of one chain, at most, as many as the kernel follows (path_resolution(7)).
-_MOST_LINKS: Final = 40
 _LIBRARY: Final = re.compile(r"error while loading shared libraries: ([^\s:]+)|\b(lib[^\s:]+\.so[^\s:]*): cannot open")
 _MODULE: Final = re.compile(r"No module named '([^']+)'")
 _PATH: Final = re.compile(r"No such file or directory: '(/[^']+)'")
@@ -93,7 +91,7 @@ def chain(program: str) -> tuple[str, ...]:
     """Return a program and where the links lead from it, one after the other."""
     path = program if "/" in program else shutil.which(program, path=PATH) or program
     found = [path]
-    while len(found) <= _MOST_LINKS and os.path.islink(found[-1]):
+    while len(found) <= MOST_LINKS and os.path.islink(found[-1]):
         found.append(os.path.normpath(os.path.join(os.path.dirname(found[-1]), os.readlink(found[-1]))))
     return tuple(found)
 

@@ -7,11 +7,12 @@ nfs(5) `local_lock` and `nolock`, mount.lustre(8) `flock` and `localflock`, moun
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from typing import Final
 
-_OCTAL: Final = re.compile(r"\\([0-7]{3})")
+from sandbox.linux import procpath
+from sandbox.tree import lies_below
+
 #: Of one machine alone; what they keep is gone with it.
 LOCAL: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay", "tmpfs", "jfs"})
 #: Network file systems whose flock(2) excludes other hosts.
@@ -36,12 +37,10 @@ def parse(mountinfo: str) -> tuple[Mount, ...]:
         fields, kind = before.split(), after.split()
         if separator and len(fields) >= 6 and len(kind) >= 3:
             options = frozenset((*fields[5].split(","), *kind[2].split(",")))
-            found.append(Mount(point=_plain(fields[4]), kind=kind[0], source=_plain(kind[1]), options=options))
+            found.append(
+                Mount(point=procpath.plain(fields[4]), kind=kind[0], source=procpath.plain(kind[1]), options=options)
+            )
     return tuple(found)
-
-
-def _plain(field: str) -> str:
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), field)
 
 
 def of(path: str, mounts: tuple[Mount, ...]) -> Mount | None:
@@ -51,7 +50,7 @@ def of(path: str, mounts: tuple[Mount, ...]) -> Mount | None:
         path: absolute, with its links resolved.
         mounts: in the order in which they were made.
     """
-    above = [mount for mount in mounts if path == mount.point or path.startswith(mount.point.rstrip("/") + "/")]
+    above = [mount for mount in mounts if lies_below(path, mount.point)]
     return max(enumerate(above), key=lambda item: (len(item[1].point), item[0]))[1] if above else None
 
 
@@ -62,6 +61,13 @@ def here(path: str) -> Mount | None:
             return of(os.path.realpath(path), parse(file.read()))
     except OSError:
         return None
+
+
+def standing(path: str) -> str:
+    """Return the nearest folder above a path that is there: what is missing would be made in it."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def lock_problem(mount: Mount) -> str:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
+from sandbox.levels import LEVELS
 from sandbox.limits import Limits, format_duration
 from supervisor.settings_interpreter import Interpreter
 from supervisor.settings_messages import Broker, Queues, Replies
 from supervisor.settings_paths import PathSettings
-from supervisor.settings_runs import LEVELS, InstrumentSettings, Isolation, LimitSettings, Provenance, Skip
+from supervisor.settings_runs import InstrumentSettings, Isolation, LimitSettings, Provenance, Skip
 from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, setting
 
 if TYPE_CHECKING:

@@ -20,9 +20,6 @@ from supervisor.settingtypes import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Levels of isolation, each including the one before it.
-LEVELS = ("none", "contained", "hostile")
-
 
 class LimitOverrides(Section):
     """Limits of one instrument or RB; what is not named keeps the value of `[limits]`."""

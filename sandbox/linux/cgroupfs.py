@@ -8,9 +8,10 @@ the files of a group are read and written by `cgroupfiles`.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
+
+from sandbox.linux import procpath
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 V1_CONTROLLERS: Final = frozenset({"memory", "pids", "cpu", "cpuacct", "freezer", "cpuset", "blkio", "devices"})
 #: What stands for the one tree of version 2 where version 1 has a controller's name.
 UNIFIED: Final = ""
-_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 Kind = Literal["none", "v1", "v2", "hybrid"]
 
@@ -65,8 +65,8 @@ def parse_mounts(mountinfo: str) -> tuple[Hierarchy, ...]:
         names = {UNIFIED} if kind[0] == "cgroup2" else V1_CONTROLLERS.intersection(kind[2].split(","))
         hierarchy = Hierarchy(
             controllers=frozenset(names),
-            root=_plain(fields[3]),
-            point=_plain(fields[4]),
+            root=procpath.plain(fields[3]),
+            point=procpath.plain(fields[4]),
             writable="rw" in fields[5].split(",") and "rw" in kind[2].split(","),
         )
         known = found.get(hierarchy.controllers)
@@ -74,10 +74,6 @@ def parse_mounts(mountinfo: str) -> tuple[Hierarchy, ...]:
         if names and (known is None or len(hierarchy.root) < len(known.root)):
             found[hierarchy.controllers] = hierarchy
     return tuple(found.values())
-
-
-def _plain(field: str) -> str:
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), field)
 
 
 def parse_positions(text: str) -> dict[str, str]:

@@ -65,12 +65,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", metavar="KEY=VALUE", action="append", default=[], help="a limit, such as memory=4GiB or wall=none"
     )
-    parser.add_argument(
-        "--isolation",
-        metavar="LEVEL",
-        choices=("none", "contained", "hostile"),
-        help="least isolation: contained or hostile; none runs the script without walls",
-    )
+    desk.isolation_argument(parser)
     parser.add_argument("--json", metavar="FILE", help="write the comparison and the outcome there")
     parser.add_argument(
         "--config", metavar="FILE", help=f"the configuration (default: {config.DEFAULT_PATH} if it is there)"

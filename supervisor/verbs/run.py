@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sandbox.levels import LEVELS
 from sandbox.limits import KEYS, LimitError, format_duration, format_size
 from sandbox.sentence import plain
 from sandbox.verdict import Verdict, exit_class
@@ -73,15 +74,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mode", choices=("module", "program"), help="call main(data, DIR), or run it as python SCRIPT DATA DIR/"
     )
-    parser.add_argument(
-        "--isolation",
-        metavar="LEVEL",
-        choices=("none", "contained", "hostile"),
-        help="least isolation: contained or hostile; none runs the script without walls",
-    )
+    isolation_argument(parser)
     parser.add_argument("--json", metavar="FILE", help="write the outcome there")
     parser.add_argument(
         "--config", metavar="FILE", help=f"the configuration (default: {config.DEFAULT_PATH} if it is there)"
+    )
+
+
+def isolation_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--isolation`, for the verbs that make a box at a desk."""
+    parser.add_argument(
+        "--isolation",
+        metavar="LEVEL",
+        choices=LEVELS,
+        help="least isolation: contained or hostile; none runs the script without walls",
     )
 
 
