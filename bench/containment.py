@@ -326,7 +326,7 @@ def bench_start(folder: str, rounds: int, programs: list[str], opponent: Opponen
         prepared = box.prepare(a_box(spool, data, "off"))
     try:
         plan = blueprint.plan_of(prepared._box, prepared._scratch, prepared._group)
-        tree = enclosure._tree(plan.enclosure, os.geteuid(), os.getegid())
+        tree = plan.enclosure.drawn.tree
         env = {name: value for name, value in plan.env.items() if name != "AUTOREDUCE_BOX"}
         wrap = bubblewrap(tree, replace(plan, env=env), folder) if shutil.which("bwrap") else None
         if wrap is None:

@@ -155,7 +155,7 @@ def enclosure_of(box: Box, scratch: Scratch) -> Enclosure | None:
     limits = box.limits
     tmp = Sized(size=max(1, limits.tmp or limits.memory or _SIZE), inodes=limits.files or _FILES)
     hard = Sized(size=max(1, limits.output or _SIZE), inodes=(limits.files or _FILES) + _OWN_INODES)
-    return Enclosure(
+    made = Enclosure(
         guards=guards_wanted(box),
         scratch=scratch.path,
         harness=Places.on_host("").harness,
@@ -167,6 +167,7 @@ def enclosure_of(box: Box, scratch: Scratch) -> Enclosure | None:
         tmp=tmp,
         hard=hard if box.level == "hostile" else None,
     )
+    return enclosure.draw(made)
 
 
 def _rlimits(box: Box, *, count_tasks: bool) -> dict[str, int]:

@@ -93,7 +93,7 @@ def _enclosed(plan: Plan, wires: Wires) -> int:
     builder = 0 if own_pids else os.getpid()
     read, write = os.pipe2(os.O_CLOEXEC)
     inner = replace(wires, handover=-1)
-    child = fork.fork_into(lambda: init.main(plan, inner, builder, _keep_only(read, write)))
+    child = fork.fork_into(lambda: init.main(plan, inner, builder, init.keep_only(read, write)))
     os.close(read)
     # The init starts while the tree is made, and waits at the gate.
     try:
@@ -118,11 +118,6 @@ def _hand_over(socket_fd: int, given: tuple[int, ...]) -> None:
                 socket.send_fds(handover, [b"F"], given)
     for fd in given:
         os.close(fd)
-
-
-def _keep_only(kept: int, other: int) -> int:
-    os.close(other)
-    return kept
 
 
 def amendment(plan: Plan) -> bytes:

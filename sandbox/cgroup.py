@@ -143,6 +143,14 @@ class Group(abc.ABC):
         """
         return not any(cgroupfiles.pids(path) for root in self._roots for path in cgroupfiles.below(root))
 
+    def script_is_empty(self) -> bool:
+        """Whether nobody stands in the script's leaf; our own processes may stand beside it.
+
+        Raises:
+            OSError: see `is_empty`.
+        """
+        return self.is_empty()
+
     def end(self, patience: float = 10.0) -> None:
         """Kills round after round until the group is empty, then removes it; blocks.
 

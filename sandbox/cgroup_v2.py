@@ -153,6 +153,13 @@ def _limit(script: str, limits: Limits, controllers: frozenset[str]) -> None:
         cgroupfiles.write(script, "cpu.max", f"{max(1000, round(limits.cpus * _PERIOD))} {_PERIOD}")
 
 
+def _is_empty(folder: str) -> bool:
+    try:
+        return cgroupfiles.table(folder, "cgroup.events").get("populated") == 0
+    except FileNotFoundError:
+        return True
+
+
 class GroupV2(Group):
     """A box's group on version 2."""
 
@@ -177,10 +184,11 @@ class GroupV2(Group):
 
     def is_empty(self) -> bool:
         """Whether no process stands in the group or below it (`populated 0`)."""
-        try:
-            return cgroupfiles.table(self._root, "cgroup.events").get("populated") == 0
-        except FileNotFoundError:
-            return True
+        return _is_empty(self._root)
+
+    def script_is_empty(self) -> bool:
+        """Whether no process stands in the script's leaf or below it."""
+        return _is_empty(self._script)
 
     def sample(self) -> None:
         """Notes the largest anonymous memory, page cache and sum."""

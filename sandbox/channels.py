@@ -8,6 +8,7 @@ import fcntl
 import os
 import select
 import socket
+import time
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -23,6 +24,8 @@ _CHUNKS: Final = 16
 _PIPE_BYTES: Final = 256 << 10
 #: Descriptors that a builder gives at most.
 _MOST_GIVEN: Final = 8
+#: Seconds between two looks after a child whose end wakes nobody.
+_LOOK: Final = 0.002
 #: Seconds in which a builder that waits has to read what it is told.
 _PATIENCE: Final = 10
 
@@ -118,6 +121,13 @@ class Channels:
     def watches(self) -> bool:
         """Whether the end of a child will wake the caller."""
         return self._child >= 0
+
+    def wait_for_child(self, seconds: float) -> None:
+        """Waits for the end of the watched child, at most so long; where the kernel cannot watch, a short while."""
+        if self._child >= 0:
+            select.select([self._child], [], [], seconds)
+        else:
+            time.sleep(min(seconds, _LOOK))
 
     def unwatch(self) -> None:
         """Forgets the child, which was waited for."""

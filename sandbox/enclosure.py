@@ -8,9 +8,10 @@ still allows the next: keys, new privileges, Landlock, system calls. A step that
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 HOSTNAME: Final = "box"
 #: Namespaces in the order in which records name them.
 NAMESPACES: Final = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroupns")
+#: Those that must stand before the init is forked or the tree is made; the init makes the others at the same time.
+_OF_BUILDER: Final = ("user", "mnt", "pid")
 #: Landlock before ABI 2 (Linux 5.19) lets no file move between folders, which good scripts do (landlock(7), "refer").
 OLDEST_LANDLOCK: Final = 2
 #: Folders of the scratch that lie in the sized file system, and in a small one beside it, so that what is claimed of a
@@ -44,6 +47,14 @@ class Sized:
     #: Bytes and inodes that it can hold.
     size: int
     inodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A tree worked out beforehand, and where the data files led to then: if they lead elsewhere, it is void."""
+
+    tree: tree.Tree
+    data: tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +78,8 @@ class Enclosure:
     tmp: Sized
     #: Size of results, home and working folder together; None leaves them on the host's disk.
     hard: Sized | None = None
+    #: The tree, worked out while the builder did not wait yet; None has it worked out when it is made.
+    drawn: Drawn | None = None
 
     @property
     def places(self) -> Places:
@@ -91,7 +104,7 @@ class Enclosure:
 
     def amended(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the fields that `amendment` has told, for `dataclasses.replace`."""
-        return {"interpreter": tuple(told["interpreter"]), "links": told["links"]}
+        return {"interpreter": tuple(told["interpreter"]), "links": told["links"], "drawn": None}
 
     def amendment(self) -> dict[str, Any]:
         """Returns what another interpreter changes, as plain JSON."""
@@ -99,16 +112,15 @@ class Enclosure:
 
 
 def leave_host(made: Enclosure) -> None:
-    """Makes namespaces around the calling builder, whose next child is the first in its pid namespace.
+    """Makes the namespaces that the tree needs around the calling builder, whose next child is the first of its pids.
 
     Raises:
         OSError: the kernel refused.
     """
     guards = made.guards
     uid, gid = os.geteuid(), os.getegid()
-    names = tuple(name for name in NAMESPACES if name in guards)
     namespaces.keep_dumpable()  # or the map files belong to root; nothing of the script exists yet
-    namespaces.unshare(tuple("cgroup" if name == "cgroupns" else name for name in names))
+    namespaces.unshare(tuple(name for name in _OF_BUILDER if name in guards))
     if "user" in guards:
         namespaces.write_maps(uid, gid, uid, gid)
     prctl.hide()
@@ -126,17 +138,32 @@ def furnish(made: Enclosure) -> tuple[int, ...]:
         ValueError: something cannot be shown where it is.
     """
     guards = made.guards
-    if "uts" in guards:
-        namespaces.set_hostname(HOSTNAME)
-    if "net" in guards:
-        loopback.bring_up()
     if "mnt" in guards:
         mounts.make_private("/")
     if "tree" not in guards:
         return ()
     hard = _make_hard(made)
-    rootfs.build(_tree(made, os.geteuid(), os.getegid()), made.root)
+    data = _data(made.data)
+    drawn = made.drawn if made.drawn and made.drawn.data == data else _draw(made, data)
+    rootfs.build(drawn.tree, made.root)
     return (*(_folder(made.root + name) for name in (tree.TMP, SHM)), *hard)
+
+
+def narrow(made: Enclosure) -> None:
+    """Leaves what the tree does not need of the host, and locks the ways by which capabilities could come back.
+
+    The caller is the init, which still needs some of them; the tree is made meanwhile.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    guards = made.guards
+    names = tuple(name for name in NAMESPACES if name in guards and name not in _OF_BUILDER)
+    namespaces.unshare(tuple("cgroup" if name == "cgroupns" else name for name in names))
+    if "uts" in guards:
+        namespaces.set_hostname(HOSTNAME)
+    if "capabilities" in guards:
+        capabilities.bar()
 
 
 def enter(made: Enclosure) -> None:
@@ -150,7 +177,24 @@ def enter(made: Enclosure) -> None:
     elif {"mnt", "pid"} <= made.guards:
         mounts.proc("/proc")
     if "capabilities" in made.guards:
-        capabilities.drop_all()
+        capabilities.drop()
+
+
+def renounce(made: Enclosure) -> None:
+    """Gives up what the calling process, which becomes the script, had of its init, once the loopback is up.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    guards = made.guards
+    if "net" in guards:
+        loopback.bring_up()
+    if "keyring" in guards:
+        keyring.join_new_session()
+    if "no_new_privs" in guards:
+        prctl.forgo_new_privileges()
+    if "capabilities" in guards:
+        capabilities.drop()
 
 
 def seal(made: Enclosure) -> None:
@@ -160,10 +204,6 @@ def seal(made: Enclosure) -> None:
         OSError: the kernel refused.
     """
     guards = made.guards
-    if "keyring" in guards:
-        keyring.join_new_session()
-    if "no_new_privs" in guards:
-        prctl.forgo_new_privileges()
     if "landlock" in guards:
         _ruleset(made).restrict(_landlock())
     if "seccomp" in guards:
@@ -202,7 +242,9 @@ def has_landlock() -> bool:
 
 @cache
 def _landlock() -> int:
-    return landlock.usable_abi()
+    level = landlock.usable_abi()
+    landlock.warm(level)
+    return level
 
 
 @cache
@@ -217,10 +259,20 @@ def _ruleset(made: Enclosure) -> landlock.Ruleset:
     return landlock.Ruleset(read=("/",), write=(*made.places.writable(), SHM, *devices), network=True)
 
 
-def _tree(made: Enclosure, uid: int, gid: int) -> tree.Tree:
+def draw(made: Enclosure) -> Enclosure:
+    """Works the tree out before anybody waits for it; what cannot be shown is told when the tree is made."""
+    if "tree" not in made.guards:
+        return made
+    with contextlib.suppress(ValueError):
+        return replace(made, drawn=_draw(made, _data(made.data)))
+    return made
+
+
+def _draw(made: Enclosure, shown: tuple[tuple[str, ...], tuple[str, ...]]) -> Drawn:
     folders = {name: made.folder(name) for name in (*_HARD_FOLDERS, *_PAPER_FOLDERS)}
-    data, files = _data(made.data)
-    return tree.plan_tree(
+    uid, gid = os.geteuid(), os.getegid()
+    data, files = shown
+    planned = tree.plan_tree(
         TreeFacts(
             system=tree.host_system(),
             etc=tree.host_etc(network=made.network),
@@ -247,6 +299,7 @@ def _tree(made: Enclosure, uid: int, gid: int) -> tree.Tree:
             fresh_proc="pid" in made.guards,
         )
     )
+    return Drawn(tree=planned, data=shown)
 
 
 def _data(paths: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -15,6 +15,7 @@ death signal of the builder; from anyone else it is ignored.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -102,6 +103,20 @@ def main(plan: Plan, wires: Wires, builder: int, gate: int = -1) -> int:
         prctl.die_with_parent(signal.SIGTERM if builder else signal.SIGKILL, builder)
         prctl.adopt_orphans()
         fork.close_descriptors({0, 1, 2, gate, *wires.all()})
+        if plan.enclosure:
+            stage = "enclosure"
+            enclosure.narrow(plan.enclosure)
+            stage = "init"
+        wake = _wake_on(signal.SIGCHLD, signal.SIGTERM)
+        stage = "fork"
+        # The script's process exists while the tree is made, and waits at a door of its own.
+        door, opener = os.pipe2(os.O_CLOEXEC)
+        init = os.getpid()
+        script = fork.fork_into(lambda: _inside(plan, wires, init, keep_only(door, opener)))
+        os.close(door)
+        for fd in (wires.stdout, wires.stderr, *wires.script_leaf):
+            os.close(fd)
+        stage = "init"
         if gate >= 0:
             if os.read(gate, 1) != GO:
                 return 0  # the builder could not go on, or ended before the death signal was armed
@@ -115,16 +130,14 @@ def main(plan: Plan, wires: Wires, builder: int, gate: int = -1) -> int:
             prctl.hide()  # from here on /proc/self belongs to root
         else:
             namespaces.keep_dumpable()
-        wake = _wake_on(signal.SIGCHLD, signal.SIGTERM)
         fork.unblock_signals()
-        stage = "fork"
-        init = os.getpid()
-        script = fork.fork_into(lambda: _inside(plan, wires, init))
+        # Not before the init is out of the script's reach.
+        with contextlib.suppress(BrokenPipeError):  # it could not get that far, and has told why
+            os.write(opener, GO)
+        os.close(opener)
     except (OSError, prctl.ParentGoneError) as error:
         fail(wires.report, stage, error)
         return 1
-    for fd in (wires.stdout, wires.stderr, *wires.script_leaf):
-        os.close(fd)
     return _Init(plan, wires, builder, script, wake, io).live()
 
 
@@ -273,8 +286,18 @@ class _Init:
             os.read(self._wake, 4096)
 
 
-def _inside(plan: Plan, wires: Wires, init: int) -> int:
-    """Becomes the script: a list of steps, each of which must succeed; runs in a forked child."""
+def keep_only(kept: int, other: int) -> int:
+    """Closes one end of a pipe in the process that keeps the other."""
+    os.close(other)
+    return kept
+
+
+def _inside(plan: Plan, wires: Wires, init: int, door: int) -> int:
+    """Becomes the script: a list of steps, each of which must succeed; runs in a forked child.
+
+    What needs nothing of the tree is done while that is made; the door opens when the init has entered it and given up
+    what it could do.
+    """
     stage = "start"
     try:
         stage = "death signal"
@@ -285,8 +308,6 @@ def _inside(plan: Plan, wires: Wires, init: int) -> int:
         os.setsid()
         stage = "niceness"
         os.nice(NICENESS)
-        stage = "folder"
-        os.chdir(plan.cwd)
         os.umask(0o027)
         stage = "descriptors"
         _plug_script(wires)
@@ -296,11 +317,19 @@ def _inside(plan: Plan, wires: Wires, init: int) -> int:
         rlimits.apply(plan.rlimits)
         stage = "privileges"
         if plan.enclosure:
-            enclosure.seal(plan.enclosure)
+            enclosure.renounce(plan.enclosure)
         else:
             prctl.forgo_new_privileges()
         stage = "signals"
         fork.default_signals()
+        stage = "door"
+        if os.read(door, 1) != GO:
+            return 127  # the init could not go on, and has told why
+        stage = "folder"
+        os.chdir(plan.cwd)
+        stage = "privileges"
+        if plan.enclosure:
+            enclosure.seal(plan.enclosure)
         fork.unblock_signals()
         stage = "exec"
         os.execve(plan.argv[0], plan.argv, plan.env)  # noqa: S606 - no shell is wanted

@@ -10,6 +10,7 @@ import contextlib
 import enum
 import os
 import select
+import signal
 import time
 from typing import TYPE_CHECKING, Final, Self
 
@@ -47,6 +48,8 @@ _LOOK: Final = 0.002
 _AWAKE_EVERY: Final = 1.0
 #: What `close` gives a box that still runs, in seconds.
 _CLOSING: Final = 30.0
+#: Guards under which nobody but the init can have reported, and nobody adopts an orphan but the init.
+_WALLS: Final = frozenset({"user", "pid", "capabilities", "no_new_privs", "hidden_init"})
 #: Reasons that leave no time: in a grace the host's memory or disk would fill up.
 _AT_ONCE: Final = frozenset({KillReason.memory_limit, KillReason.output_limit})
 
@@ -94,6 +97,8 @@ class Running:
         self._builder = builder
         self._builder_status: int | None = None
         self._guards = guards
+        #: Whether the init is out of the script's reach and nobody in the tree can outlive it: its word is the proof.
+        self._walled = guards.keys() >= _WALLS
         self._channels.watch(builder.pid)
         self._evidence = Evidence()
         self._phase = Phase.RUNNING
@@ -321,6 +326,7 @@ class Running:
         self._closed = True
         try:
             self._end_at_once()
+            self._await_builder()
         finally:
             dismiss(self._builder)
             self._channels.close()
@@ -412,6 +418,9 @@ class Running:
         keep_awake(self._evidence.init)
 
     def _look_for_end(self, now: float) -> None:
+        if self._told_empty():
+            self._end()
+            return
         gone = self._builder_is_gone()
         if self._phase is Phase.RESCUE:
             self._go_on_rescuing(now, gone=gone)
@@ -429,6 +438,16 @@ class Running:
                 self._phase = Phase.KILLING  # RUNNING, ASKED -> KILLING
                 self._keep_awake()
 
+    def _told_empty(self) -> bool:
+        """Whether the init of a walled box has found its tree empty; init and builder still have to end themselves.
+
+        They hold nothing of the run by then, and their end takes as long again as their start; `close` waits for it.
+        """
+        evidence = self._evidence
+        if not self._walled or not evidence.empty or evidence.status is None or self._phase is Phase.RESCUE:
+            return False
+        return self._group_is_empty(whole=False)
+
     def _go_on_rescuing(self, now: float, *, gone: bool) -> None:
         if self._rescue is None or now < self._patience_at:
             return
@@ -441,10 +460,10 @@ class Running:
         if empty and gone:
             self._end()
 
-    def _group_is_empty(self, *, kill: bool = False) -> bool:
-        """Whether nobody stands in the control group; if somebody does, kills them on demand."""
+    def _group_is_empty(self, *, kill: bool = False, whole: bool = True) -> bool:
+        """Whether nobody stands in the control group, or in the script's leaf; if somebody does, kills on demand."""
         try:
-            empty = self._group.is_empty()
+            empty = self._group.is_empty() if whole else self._group.script_is_empty()
             if kill and not empty:
                 self._group.kill()
         except OSError as error:
@@ -468,7 +487,20 @@ class Running:
         self._phase = Phase.ENDED  # any -> ENDED
         self._channels.drain_rest()
         self._counted = self._group.facts()
-        dismiss(self._builder)
+        if self._builder_is_gone():
+            dismiss(self._builder)
+
+    def _await_builder(self) -> None:
+        """Waits until our own processes are gone as well, whose tree is empty; such as have been stopped are killed."""
+        patience = time.monotonic() + _PATIENCE
+        deadline = patience + _CLOSING
+        while not self._builder_is_gone():
+            now = time.monotonic()
+            if now >= patience:  # its death takes the init along
+                os.kill(self._builder.pid, signal.SIGKILL)
+            if now >= deadline:
+                raise TimeoutError(f"the builder of box {self.token} still lives {_CLOSING:g} s after SIGKILL")
+            self._channels.wait_for_child(max(0.001, patience - now))
 
     def _end_at_once(self) -> None:
         self.stop(KillReason.cancelled)

@@ -30,11 +30,29 @@ def drop_all() -> None:
     Raises:
         OSError: the kernel refused, as it does without CAP_SETPCAP in the process's user namespace.
     """
+    bar()
+    drop()
+
+
+def bar() -> None:
+    """Locks the ways by which capabilities could come back; those that are held stay until `drop`.
+
+    Raises:
+        OSError: see `drop_all`.
+    """
     libc.prctl(_PR_SET_SECUREBITS, _SECUREBITS)
     for number in range(_MOST):
         if not _dropped(number):
             break
     libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def drop() -> None:
+    """Gives up the capabilities that the calling thread holds.
+
+    Raises:
+        OSError: the kernel refused.
+    """
     libc.capset_none()
 
 

@@ -10,6 +10,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Final
 
+from sandbox.linux import libc
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -70,6 +72,11 @@ def fork_into(main: Callable[[], int]) -> int:
 
 
 def _fork() -> int:
+    # Hooks of Python's own modules (random, logging, threading, ...) take as long in the child as the fork itself. They
+    # renew what other threads may have held; where there is none, there is nothing to renew. A second thread that waits
+    # for the interpreter's lock makes them needful: the child would wait for it to take its turn.
+    if len(sys._current_frames()) == 1:  # noqa: SLF001 - documented, and knows threads that `threading` did not make
+        return libc.fork()
     if sys.version_info < (3, 12):
         return os.fork()
     with warnings.catch_warnings():

@@ -19,6 +19,7 @@ import os
 import stat
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from sandbox.linux import libc, syscalls
@@ -104,7 +105,6 @@ class Ruleset:
             OSError: there is no Landlock here, a path cannot be opened, no_new_privs is not set (EPERM), or 16 domains
                 are stacked already (E2BIG); the text names the call and the path.
         """
-        reported = abi()
         level = usable_abi() if use is None else use
         if not level:
             raise OSError(
@@ -114,16 +114,18 @@ class Ruleset:
         handled = Handled(fs=everything.fs, net=() if self.network else everything.net, scope=everything.scope)
         ruleset = _create(handled)
         try:
+            read, write = _granted(level)
             for target in self.read:
-                _allow(ruleset, target, [right for right in _READ if right in handled.fs])
+                _allow(ruleset, target, read)
             for target in self.write:
-                _allow(ruleset, target, [right for right in handled.fs if right not in _NEVER])
+                _allow(ruleset, target, write)
             _call("landlock_restrict_self", ruleset, 0)
         finally:
             os.close(ruleset)
-        return Domain(abi=level, reported=reported, handled=handled)
+        return Domain(abi=level, reported=_reported(), handled=handled)
 
 
+@cache
 def handled_by(level: int) -> Handled:
     """Lists the rights of one ABI.
 
@@ -132,6 +134,18 @@ def handled_by(level: int) -> Handled:
     """
     fs, net, scope = _ABIS[min(level, NEWEST)]
     return Handled(fs=_FS[:fs], net=_NET[:net], scope=_SCOPE[:scope])
+
+
+def warm(level: int) -> None:
+    """Works out beforehand what `restrict` needs for an ABI, 0 for none: forked processes find it done."""
+    if level:
+        _reported()
+        _granted(level)
+
+
+@cache
+def _reported() -> int:
+    return abi()
 
 
 def abi() -> int:
@@ -171,15 +185,26 @@ def _create(handled: Handled) -> int:
     return _call("landlock_create_ruleset", ctypes.addressof(memory), len(attributes), 0)
 
 
-def _allow(ruleset: int, target: str | int, rights: list[str]) -> None:
+@cache
+def _granted(level: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Works out what a rule grants to readers and to writers: the rights beneath a folder, and those of a file."""
+    handled = handled_by(level).fs
+    read = [right for right in _READ if right in handled]
+    write = [right for right in handled if right not in _NEVER]
+    of_read, of_write = (
+        (_mask(_FS, rights), _mask(_FS, [right for right in rights if right in _OF_FILES])) for rights in (read, write)
+    )
+    return of_read, of_write
+
+
+def _allow(ruleset: int, target: str | int, rights: tuple[int, int]) -> None:
     """Grants rights beneath one file or folder."""
     try:
         fd = target if isinstance(target, int) else os.open(target, os.O_PATH | os.O_CLOEXEC)
         try:
-            if not stat.S_ISDIR(os.fstat(fd).st_mode):
-                rights = [right for right in rights if right in _OF_FILES]
+            granted = rights[0 if stat.S_ISDIR(os.fstat(fd).st_mode) else 1]
             # struct landlock_path_beneath_attr is packed: no bytes between or after its two members.
-            rule = ctypes.create_string_buffer(struct.pack("=Qi", _mask(_FS, rights), fd), 12)
+            rule = ctypes.create_string_buffer(struct.pack("=Qi", granted, fd), 12)
             _call("landlock_add_rule", ruleset, _RULE_PATH_BENEATH, ctypes.addressof(rule), 0)
         finally:
             if not isinstance(target, int):

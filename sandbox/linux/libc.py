@@ -87,6 +87,18 @@ def syscall(name: str, number: int, *arguments: int) -> int:
     return result
 
 
+#: fork(2) with the interpreter's lock held, which the child holds then; none of Python's own hooks runs around it
+_fork = ctypes.PyDLL(None, use_errno=True).fork
+_fork.argtypes = []
+_fork.restype = ctypes.c_int
+_fork.errcheck = _minus_one_is_an_error
+
+
+def fork() -> int:
+    """Forks a process that has one thread; `sandbox.linux.fork` says when that is right."""
+    return int(_fork())
+
+
 #: unshare(2): int unshare(int flags)
 _unshare = _LIBC.unshare
 _unshare.argtypes = [ctypes.c_int]
