@@ -16,7 +16,7 @@ from supervisor.flock import acquire
 from supervisor.hosts import read_beat
 from supervisor.rblock import LostLock, RbLock, read_counter
 from supervisor.records import Epoch, Final, Outcome, Promoted, Request, RunRecord
-from supervisor.takeover import Evidence, JobFacts, RbState, Ruling, Step, Watch, next_step, proof, rule
+from supervisor.takeover import ENDS, Evidence, JobFacts, RbState, Ruling, Step, Watch, next_step, proof, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,8 @@ class Surroundings:
     serves: Callable[[str, str], bool]
     #: The committed outcome of a job that ends without a run: (request, epoch, verdict, why).
     ending: Callable[[Request, int, Ruling], Outcome]
+    #: Whether no host that was ever seen could take a job for long enough to refuse it.
+    refuses: Callable[[Request], bool] = lambda _request: False
 
 
 class Claimer:
@@ -178,7 +180,7 @@ class Claimer:
         if ruling is Ruling.RUN:
             lock.beat(n)
             return Claimed(errand="run", lock=lock, rb=request.rb, n=n, request=request, history=past)
-        if ruling in (Ruling.CANCEL, Ruling.GIVE_UP):
+        if ruling in ENDS:
             ended = self.end(request, cells, n, around.ending(request, n, ruling))
             if isinstance(ended, Ended) and past.abandoned:  # a shepherd sweeps what earlier attempts have staged
                 return Claimed(errand="repair", lock=lock, rb=request.rb, n=n, request=request, history=past)
@@ -287,5 +289,6 @@ class Claimer:
             enabled=self._around.serves(request.instrument, request.software),
             lost_attempts=past.lost,
             max_attempts=self._around.max_attempts,
+            unplaceable=self._around.refuses(request),
             overtaken=overtaken,
         )

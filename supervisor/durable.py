@@ -64,12 +64,17 @@ def exists(path: str) -> bool:
 
 def listing(path: str) -> list[str]:
     """Return the names in the folder `path`, sorted, without our temporary files; empty where there is no folder."""
+    return sorted(names(path))
+
+
+def names(path: str) -> set[str]:
+    """Return the names in the folder `path` in no order; see `listing`."""
     try:
         dirfd = open_folder(path)
     except FileNotFoundError:
-        return []
+        return set()
     try:
-        return sorted(name for name in os.listdir(dirfd) if not name.startswith(TEMPORARY))
+        return {name for name in os.listdir(dirfd) if not name.startswith(TEMPORARY)}
     finally:
         os.close(dirfd)
 

@@ -27,7 +27,7 @@ def ending_of(
     Args:
         of: the request.
         n: the epoch that is held.
-        ruling: CANCEL or GIVE_UP; None for a refusal, whose reason is `why`.
+        ruling: CANCEL or GIVE_UP; REFUSE or None for a refusal, whose reason is `why`.
         settings: queues and attempts.
         facts: the host.
         why: the sentence of a refusal.

@@ -30,8 +30,9 @@ class HostBeat:
     version: str
     #: Highest isolation level this host proves.
     level: str
-    #: Archive roots it offers.
+    #: Archive roots it offers for data, and for results.
     roots: list[str] = field(default_factory=list)
+    result_roots: list[str] = field(default_factory=list)
     #: Names of the interpreter profiles that work there, and of those that do not, each with why.
     interpreters: list[str] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
@@ -80,12 +81,12 @@ def read_beat(layout: Layout, host: str) -> HostBeat | None:
     return None if data is None else records.from_record(HostBeat, path, data)
 
 
+def ever_seen(layout: Layout) -> list[str]:
+    """The id of every host that ever wrote a heartbeat."""
+    found = durable.listing(layout.path("hosts"))
+    return [names.decode(name.removesuffix(".json")) for name in found if name.endswith(".json")]
+
+
 def all_beats(layout: Layout) -> list[HostBeat]:
     """The heartbeats of every host ever seen."""
-    found = []
-    for name in durable.listing(layout.path("hosts")):
-        if name.endswith(".json"):
-            beat = read_beat(layout, names.decode(name.removesuffix(".json")))
-            if beat is not None:
-                found.append(beat)
-    return found
+    return [beat for host in ever_seen(layout) if (beat := read_beat(layout, host)) is not None]

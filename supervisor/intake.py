@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supervisor import paths, replies, request
+from supervisor.hosting import with_roots
 from supervisor.journal import digest
 from supervisor.records import Cancel, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from supervisor.hosts import HostBeat
     from supervisor.settings import Settings
 
 
@@ -48,7 +50,14 @@ class Poison:
 
 
 def examine(
-    body: bytes, headers: Mapping[str, str], settings: Settings, *, host: str, hostname: str, now: float
+    body: bytes,
+    headers: Mapping[str, str],
+    settings: Settings,
+    *,
+    host: str,
+    hostname: str,
+    now: float,
+    fleet: Iterable[HostBeat] = (),
 ) -> Run | CancelRun | Poison:
     """Decide what a message is.
 
@@ -59,6 +68,7 @@ def examine(
         host: id of this host.
         hostname: its name, for replies.
         now: seconds since 1970.
+        fleet: the hosts of the fleet, which may serve roots that this one does not.
     """
     job = ""
     try:
@@ -79,17 +89,7 @@ def examine(
                 )
             )
         try:
-            paths.place(
-                data=decoded.data,
-                instrument=decoded.instrument,
-                rb=decoded.rb,
-                run=decoded.run,
-                version=decoded.version,
-                rules=settings.paths.rules(),
-                family=decoded.family,
-                facility=decoded.facility,
-                flat=decoded.flat,
-            )
+            paths.place_of(decoded, with_roots(settings.paths.rules(), fleet))
         except paths.BadPath as bad:
             raise request.BadRequest(bad.key, str(bad), decoded.reply_body) from bad
     except request.BadRequest as bad:

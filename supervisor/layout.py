@@ -71,6 +71,11 @@ class JobPlace:
         return os.path.join(self.root, "not_before")
 
     @property
+    def unplaceable(self) -> str:
+        """Since when no host that was ever seen can take the job; removed when one can."""
+        return os.path.join(self.root, "unplaceable")
+
+    @property
     def cancel(self) -> str:
         """The cell that says: cancelled."""
         return os.path.join(self.root, "cancel")

@@ -13,6 +13,7 @@ import queue
 import select
 import signal
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from supervisor import broker, order, polled
@@ -20,6 +21,7 @@ from supervisor.leftovers import is_alive, signal_exactly
 from supervisor.publication import Phase, Publication
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Mapping
 
     from supervisor.brokerlink import BrokerLink
@@ -35,6 +37,10 @@ _TURN = 1.0
 _HANGING = 30.0
 #: Scans without a free slot are rarer by this factor.
 _SLOW = 5.0
+#: Shares of `store.poll` between which a pause is drawn.
+_JITTER = (0.5, 1.0)
+#: Heads that a scan finds beyond twice the free slots: others may hold their locks.
+_SPARE = 8
 #: Longest pause between two errands of one RB, seconds.
 _LONGEST_COOL = 60.0
 
@@ -53,12 +59,22 @@ class Loop:
         failing: Mapping[str, str],
         *,
         on_state: Callable[[dict[str, object]], None],
+        luck: random.Random,
     ) -> None:
-        """Decide for `slots` runs at a time; `on_state` is told what `status` shows, with the `failing` profiles."""
+        """Decide for `slots` runs at a time.
+
+        Args:
+            settings: the configuration in force.
+            slots: runs at one time.
+            failing: profiles that do not work here, each with why.
+            on_state: is told what `status` shows.
+            luck: the dice of the pauses.
+        """
         self._settings = settings
         self._slots = slots
         self._on_state = on_state
         self._failing = failing
+        self._luck = luck
         self._events: queue.SimpleQueue[broker.Event | polled.Found] = queue.SimpleQueue()
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
@@ -68,6 +84,10 @@ class Loop:
         self._decided: set[tuple[str, int]] = set()
         self._pidfds: dict[int, tuple[str, int]] = {}
         self._claiming: set[str] = set()
+        #: Heads of the last scan that have not been tried, best first: a lock that another host holds costs no place.
+        self._candidates: deque[Head] = deque()
+        #: There may be more of them than were asked for.
+        self._more = False
         self._cool: dict[str, float] = {}
         self._served: dict[str, float] = {}
         #: Errands in a row that an RB has had.
@@ -84,6 +104,8 @@ class Loop:
         self._store_trouble = ""
         self._told_hanging = False
         self._waiting = 0
+        #: How many jobs no living host takes, and why one of them.
+        self._nowhere = (0, "")
         self._stopping = False
         self._said: tuple[object, ...] = ()
 
@@ -188,7 +210,8 @@ class Loop:
             case polled.NotClaimed():
                 self._claiming.discard(event.rb_part)
                 self._cool[event.rb_part] = time.monotonic() + event.cool_down
-                if event.cool_down == 0:
+                self._claim_next()
+                if event.cool_down == 0 or (self._more and not self._candidates):
                     self._scan_soon()
             case polled.Inspected():
                 self._inspected(event)
@@ -266,12 +289,12 @@ class Loop:
     def _scanned(self, event: polled.Scanned) -> None:
         self._scanning = False
         self._waiting = event.waiting
+        self._nowhere = (event.nowhere, event.why_nowhere)
         held, self._held = self._held, []
         for delivery in held:
             self._delivered(delivery)
         now = time.monotonic()
-        pause = self._settings.store.poll * (1.0 if self._free() else _SLOW)
-        self._next_scan = now + pause
+        self._next_scan = now + self._pause(event)
         for done in event.finished:
             if f"job {done.job}" in self._told:
                 continue
@@ -280,17 +303,39 @@ class Loop:
                 publication.begin(done.started)
             publication.finish(done.terminal)
         self._told = {job: left - 1 for job, left in self._told.items() if left > 1}
-        busy = self._claiming | {run.rb_part for run in self._runs.values()}
-        busy |= {part for part, until in self._cool.items() if until > now}
-        claiming = sum(1 for _ in self._claiming)
-        for head in order.choose(
-            event.heads, free=self._free() - claiming, busy=busy, served=self._served, now=time.time()
-        ):
-            if head.rb in self._claiming:
+        self._more = event.more
+        self._candidates = deque(
+            order.choose(event.heads, free=len(event.heads), busy=self._busy(now), served=self._served, now=time.time())
+        )
+        self._claim_next()
+
+    def _pause(self, event: polled.Scanned) -> float:
+        """Return the seconds until the next scan; each host of a fleet looks at moments of its own."""
+        pause = self._settings.store.poll * event.stretch * self._luck.uniform(*_JITTER)
+        if not self._free():
+            pause *= _SLOW
+        return pause if event.due_in is None else min(pause, event.due_in)
+
+    def _busy(self, now: float) -> frozenset[str]:
+        """RBs of which nothing can begin here now."""
+        cooling = (part for part, until in self._cool.items() if until > now)
+        return frozenset((*self._claiming, *(run.rb_part for run in self._runs.values()), *cooling))
+
+    def _claim_next(self) -> None:
+        """Claim the best of what the last scan found, as far as slots are free; what needs no slot always."""
+        left: deque[Head] = deque()
+        busy = self._busy(time.monotonic())
+        while self._candidates:
+            head = self._candidates.popleft()
+            if head.rb in busy or head.rb in self._claiming:
+                continue
+            if not head.slotless and len(self._claiming) >= self._free():
+                left.append(head)
                 continue
             self._claiming.add(head.rb)
-            self._served[head.rb] = now
+            self._served[head.rb] = time.monotonic()
             self._claim(head)
+        self._candidates = left
 
     def _claim(self, head: Head) -> None:
         log.debug("Claiming RB of job %s.", head.job)
@@ -315,6 +360,7 @@ class Loop:
             return
         self._pidfds[fd] = key
         self._poll.register(fd, select.POLLIN)
+        self._claim_next()
         if run.errand == "run":
             log.info(
                 "Run %s of %s (RB %s) begins as job %s in epoch %d.", run.run, run.instrument, run.rb, run.job, run.n
@@ -356,7 +402,8 @@ class Loop:
         self._publish(now)
         if now >= self._next_scan and not self._scanning:
             self._scanning = True
-            self._order(polled.Scan())
+            wanted = _SPARE + 2 * self._free() if self._free() > 0 else 0
+            self._order(polled.Scan(most=wanted, busy=self._busy(now), served=dict(self._served)))
         self._cool = {part: until for part, until in self._cool.items() if until > now}
         self._describe(now)
 
@@ -392,7 +439,8 @@ class Loop:
             log.error("The store hangs: a call has not returned for %d s.", int(now - self._poller.last_turn))
         self._told_hanging = hanging
         store = "hanging" if hanging else (self._store_trouble or "well")
-        said: tuple[object, ...] = (len(self._runs), self._waiting, store, self._link is None or self._link.connected)
+        connected = self._link is None or self._link.connected
+        said: tuple[object, ...] = (len(self._runs), self._waiting, self._nowhere, store, connected)
         if said == self._said:
             return
         self._said = said
@@ -407,8 +455,9 @@ class Loop:
                     if r.errand == "run"
                 ],
                 "waiting": self._waiting,
+                "nowhere": {"jobs": self._nowhere[0], "why": self._nowhere[1]},
                 "failing": dict(self._failing),
                 "store": store,
-                "broker": "none" if self._link is None else ("connected" if self._link.connected else "away"),
+                "broker": "none" if self._link is None else ("connected" if connected else "away"),
             }
         )

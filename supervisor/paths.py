@@ -9,11 +9,14 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from supervisor.family import Family
 from supervisor.pathrules import PathRules, RootMap, WindowsPrefix, to_linux, to_windows, under
 from supervisor.pathtext import BadPath, component, cycle_of, expand, plain, shown
+
+if TYPE_CHECKING:
+    from supervisor.runrequest import RunRequest
 
 __all__ = [
     "LOG_FOLDER",
@@ -25,6 +28,7 @@ __all__ = [
     "RootMap",
     "WindowsPrefix",
     "place",
+    "place_of",
     "to_linux",
     "to_windows",
     "under",
@@ -174,6 +178,21 @@ def place(
         rb=rb,
         run=run,
         version=version,
+    )
+
+
+def place_of(decoded: RunRequest, rules: PathRules) -> Placement:
+    """Decides where the run of a message reads and publishes; see `place`."""
+    return place(
+        data=decoded.data,
+        instrument=decoded.instrument,
+        rb=decoded.rb,
+        run=decoded.run,
+        version=decoded.version,
+        rules=rules,
+        family=decoded.family,
+        facility=decoded.facility,
+        flat=decoded.flat,
     )
 
 

@@ -75,17 +75,7 @@ def run(plan_of: Request, n: int, history: History, settings: Settings, facts: H
     """
     decoded = request.decode(plan_of.body.encode(), plan_of.headers)
     rules = settings.paths.rules()
-    placement = paths.place(
-        data=decoded.data,
-        instrument=decoded.instrument,
-        rb=decoded.rb,
-        run=decoded.run,
-        version=decoded.version,
-        rules=rules,
-        family=decoded.family,
-        facility=decoded.facility,
-        flat=decoded.flat,
-    )
+    placement = paths.place_of(decoded, rules)
     limits = settings.limits_for(decoded.instrument, decoded.rb)
     good, attempt = placement.log_names, placement.attempt_log_names(n)
     base = errand(plan_of, n, "run", settings, facts, history)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from supervisor.intake import Poison
     from supervisor.order import Head
     from supervisor.records import Identity
@@ -22,7 +24,14 @@ class Take:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """Look at everything that waits."""
+    """Look at what waits, the best first."""
+
+    #: Runs to be found at most: what has a free slot, and some more, since others may hold their locks. None for all.
+    most: int | None = None
+    #: RBs that need no look: they run here, or cool down.
+    busy: frozenset[str] = frozenset()
+    #: When each RB was last served here, by a monotonic clock.
+    served: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +129,15 @@ class Scanned:
     heads: tuple[Head, ...]
     finished: tuple[Finished, ...]
     waiting: int
+    #: By how much a host of this fleet looks more rarely than one that is alone.
+    stretch: float = 1.0
+    #: Seconds until a job may run that may not yet; None where there is none.
+    due_in: float | None = None
+    #: There may be more runs than were asked for.
+    more: bool = False
+    #: How many jobs no living host takes, as far as they were looked at, and why one of them.
+    nowhere: int = 0
+    why_nowhere: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

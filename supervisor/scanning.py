@@ -1,32 +1,41 @@
 """Scanning: one listing of `waiting/` is the poll, the recovery scan and `runs` (DESIGN §4).
 
-For each RB the entries are looked at in order until the first that may run now; behind it a bounded number of others
-is looked at in rotation, so that a job which ended without a run, or was finished by a host that died, is found too.
+Only as many jobs are looked at as can begin here: RBs are ranked by the names of their first jobs alone, and a job that
+may not run now gives its RB the place of the next. What this host has begun or cancelled is followed to its end, and a
+bounded number of all others is looked at in rotation, so that a job which ended without a run, or was finished by a
+host that died, is found too. The first scan looks at everything.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
 
-from supervisor import durable, journal, names, order, records, waiting
+from supervisor import durable, journal, names, order, records
 from supervisor.attempts import history, read_not_before
 from supervisor.cells import RbCells, read_final
+from supervisor.entries import Entries
+from supervisor.hosting import Place
 from supervisor.order import Head
 from supervisor.polled import Finished
-from supervisor.takeover import JobFacts, Ruling, rule
+from supervisor.takeover import ENDS, JobFacts, Ruling, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Mapping
 
     from supervisor.layout import JobPlace, Layout
     from supervisor.waiting import Entry
 
-#: Jobs behind a head that one scan looks at.
+#: Jobs beside those that are wanted that one scan looks at: as many as show all in so many scans, at least and at most.
+_ROUNDS = 60
+_ROTATION_LEAST = 10
 _ROTATION = 200
 #: Cards kept in memory.
 _CARDS = 20_000
+#: Seconds for which an RB without a job that may run here is left alone, unless something comes or goes in it.
+_QUIET: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +49,19 @@ class Card:
     run: str
 
 
+class _Sight(Enum):
+    """What a look at a job came to."""
+
+    #: It is the first of its RB that may run, and may do so here.
+    HEAD = auto()
+    #: It is the first of its RB that may run, on another host.
+    ELSEWHERE = auto()
+    #: Those behind it may come first.
+    STEPPED_OVER = auto()
+    #: So may they here; its request cannot be seen yet, which the next look may change.
+    UNSEEN = auto()
+
+
 class Scanner:
     """Looks at everything that waits, for one host."""
 
@@ -47,7 +69,9 @@ class Scanner:
         self,
         layout: Layout,
         *,
-        serves: Callable[[str, str], bool],
+        place: Callable[[Card], Place],
+        unplaceable: Callable[[Card], str],
+        unplaceable_after: float,
         max_attempts: int,
         may_publish: Callable[[records.Epoch], bool],
         has_left_take: Callable[[RbCells], bool],
@@ -57,96 +81,200 @@ class Scanner:
 
         Args:
             layout: the store.
-            serves: whether this host takes runs of an instrument that ask for a software.
+            place: where a job can run.
+            unplaceable: why no host that was ever seen can take a job; "" where one can.
+            unplaceable_after: seconds after which such a job is refused.
             max_attempts: poison limit.
             may_publish: whether this host sends the replies of an epoch (its own, or of a host that is silent).
             has_left_take: whether a promoter of this host died in this RB.
             now: seconds since 1970.
         """
         self._layout = layout
-        self._serves = serves
+        self._place = place
+        self._unplaceable = unplaceable
+        self._unplaceable_after = unplaceable_after
         self._max_attempts = max_attempts
         self._may_publish = may_publish
         self._has_left_take = has_left_take
         self._now = now
+        self._entries = Entries(layout)
         self._cards: dict[str, Card] = {}
         self._turn = 0
+        self._scanned = False
+        #: Jobs of this host's doing, looked at in each scan until their entry is gone.
+        self._followed: dict[str, None] = {}
+        #: When a job may run that is tried again later, seconds since 1970.
+        self._due: dict[str, float] = {}
+        #: Until when an RB needs no look for a head, seconds since 1970.
+        self._quiet: dict[str, float] = {}
+        #: Jobs, by the parts of their names, that no living host takes.
+        self.nowhere: dict[str, Card] = {}
         #: What could not be read, by job; told once each.
         self.damage: dict[str, str] = {}
+        #: There may be more heads than the last scan was asked for.
+        self.more = False
 
     def entries(self) -> list[Entry]:
-        """Every entry of `waiting/`, in order."""
-        found = (waiting.parse(name) for name in durable.listing(self._layout.waiting))
-        return sorted(entry for entry in found if entry is not None)
+        """Every entry of `waiting/` by a fresh listing, in order."""
+        self._refresh()
+        return sorted(entry for group in self._entries.groups.values() for entry in group)
 
-    def scan(self) -> tuple[list[Head], list[Finished], int]:
-        """Return the heads to claim, the jobs to publish, and how many wait."""
-        entries = self.entries()
+    def follow(self, part: str) -> None:
+        """Look at the job of this part of a `waiting` name in each scan from now on."""
+        self._followed[part] = None
+
+    def due_in(self) -> float | None:
+        """Return in how many seconds the next job may run that is tried again later; None where none is."""
+        now = self._now()
+        return min((at - now for at in self._due.values() if at > now), default=None)
+
+    def scan(
+        self, *, most: int | None = None, busy: Collection[str] = (), served: Mapping[str, float] | None = None
+    ) -> tuple[list[Head], list[Finished], int]:
+        """Return the heads to claim, the jobs to publish, and how many wait.
+
+        Args:
+            most: runs to be found at most; None for one of each RB.
+            busy: RBs that run here or cool down: nothing of theirs can begin.
+            served: when each RB was last served here; see `order.key`.
+        """
+        self._refresh()
         heads: list[Head] = []
         finished: list[Finished] = []
-        rest: list[Entry] = []
-        for group in order.by_rb(entries).values():
-            queue = iter(group)
-            self._heads_of(queue, heads, finished)
-            rest += queue
-        for entry in self._rotated(rest):
+        looked: set[str] = set()
+        self._find_heads(heads, finished, looked, most, busy, served or {})
+        for entry in self._others(looked):
             self._look_safely(entry, heads, finished, behind=True)
-        return heads, finished, len(entries)
+        self._scanned = True
+        return heads, finished, self._entries.count
+
+    def _refresh(self) -> None:
+        changed, went = self._entries.refresh()
+        for part in changed:
+            self._quiet.pop(part, None)
+        for entry in went:
+            self._followed.pop(entry.job, None)
+            self._due.pop(entry.job, None)
+            self.nowhere.pop(entry.job, None)
+
+    def _find_heads(
+        self,
+        heads: list[Head],
+        finished: list[Finished],
+        looked: set[str],
+        most: int | None,
+        busy: Collection[str],
+        served: Mapping[str, float],
+    ) -> None:
+        now = self._now()
+        groups = self._entries.groups
+        ranking = order.Ranking(
+            (group for part, group in groups.items() if part not in busy and not self._is_quiet(part, now)), served, now
+        )
+        found = 0
+        while ranking and (most is None or found < most):
+            group, position = ranking.pop()
+            entry = group[position]
+            sight = _Sight.STEPPED_OVER
+            if self._due.get(entry.job, 0.0) <= now:
+                looked.add(entry.job)
+                sight = self._look_safely(entry, heads, finished, behind=False)
+            if sight is _Sight.HEAD:
+                found += 1
+            elif sight is not _Sight.ELSEWHERE and position + 1 < len(group):
+                ranking.step_over(group, position)
+            elif sight is not _Sight.UNSEEN:
+                due = min((at for one in group if (at := self._due.get(one.job, 0.0)) > now), default=now + _QUIET)
+                self._quiet[entry.rb] = min(due, now + _QUIET)
+        self.more = bool(ranking)
+
+    def _is_quiet(self, part: str, now: float) -> bool:
+        # A clock that was set back makes no RB wait for longer.
+        return 0.0 < self._quiet.get(part, 0.0) - now <= _QUIET
 
     def head_of(self, rb_part: str) -> Head | None:
-        """Return the first job of one RB that may run now, by a fresh listing."""
-        heads: list[Head] = []
-        self._heads_of(iter([entry for entry in self.entries() if entry.rb == rb_part]), heads, [])
-        return next((head for head in heads if not head.slotless), None)
+        """Return the first job of one RB that may run now, here or elsewhere, by a fresh listing."""
+        self._refresh()
+        for entry in self._entries.groups.get(rb_part, []):
+            heads: list[Head] = []
+            if self._look_safely(entry, heads, [], behind=False) in (_Sight.HEAD, _Sight.ELSEWHERE):
+                return heads[-1] if heads else Head(entry=entry, rb=entry.rb, job=self._cards[entry.job].job)
+        return None
 
-    def _rotated(self, rest: list[Entry]) -> list[Entry]:
-        start = self._turn * _ROTATION % max(1, len(rest))
-        self._turn += 1
-        return (rest[start:] + rest[:start])[:_ROTATION]
+    def _others(self, looked: set[str]) -> list[Entry]:
+        """Return what is looked at beside the heads: what is followed, and some of the rest in rotation."""
+        rest = [entry for group in self._entries.groups.values() for entry in group if entry.job not in looked]
+        if not self._scanned:
+            return rest
+        followed = list(self._followed)[:_ROTATION]
+        for part in followed:  # to the end of the line
+            self._followed[part] = self._followed.pop(part)
+        wanted = set(followed)
+        size = min(_ROTATION, max(_ROTATION_LEAST, len(rest) // _ROUNDS))
+        start = self._turn % max(1, len(rest))
+        self._turn = start + size
+        turn = (rest[start:] + rest[:start])[:size]
+        return [entry for entry in rest if entry.job in wanted] + [entry for entry in turn if entry.job not in wanted]
 
-    def _heads_of(self, queue: Iterator[Entry], heads: list[Head], finished: list[Finished]) -> None:
-        for entry in queue:
-            if self._look_safely(entry, heads, finished, behind=False):
-                return
-
-    def _look_safely(self, entry: Entry, heads: list[Head], finished: list[Finished], *, behind: bool) -> bool:
+    def _look_safely(self, entry: Entry, heads: list[Head], finished: list[Finished], *, behind: bool) -> _Sight:
         """Look at one job; a record that cannot be read is noted and keeps only this job from going on."""
         try:
             return self._look(entry, heads, finished, behind=behind)
         except records.CorruptRecord as damage:
             self.damage[entry.job] = str(damage)
-            return False
+            return _Sight.STEPPED_OVER
 
-    def _look(self, entry: Entry, heads: list[Head], finished: list[Finished], *, behind: bool) -> bool:
-        """Look at one job; say whether it is the one that may run now."""
+    def _look(self, entry: Entry, heads: list[Head], finished: list[Finished], *, behind: bool) -> _Sight:
+        """Look at one job; say whether it is the one of its RB that may run now."""
         place = journal.find_job(self._layout, entry.job)
         card = self.card(entry, place) if place is not None else None
         if place is None or card is None:
-            return False  # its request is not visible here yet
+            return _Sight.UNSEEN
         try:
             marks = set(os.listdir(place.root))
         except FileNotFoundError:
-            return False
+            return _Sight.UNSEEN
         if "final" in marks:
             self._finished(entry, card, place, marks, heads, finished)
-            return False
+            return _Sight.STEPPED_OVER
+        not_before = read_not_before(place) if "not_before" in marks else 0.0
+        self._due[entry.job] = not_before
+        where = self._place(card)
+        if where is Place.NOWHERE:
+            self.nowhere[entry.job] = card
+        else:
+            self.nowhere.pop(entry.job, None)
         ruling = rule(
             JobFacts(
                 cancelled="cancel" in marks,
-                not_before=read_not_before(place) if "not_before" in marks else 0.0,
-                enabled=self._serves(card.instrument, card.software),
+                not_before=not_before,
+                enabled=where in (Place.HERE, Place.ELSEWHERE),
                 lost_attempts=history(place, RbCells(self._layout.rb(card.rb))).lost if "attempts" in marks else 0,
                 max_attempts=self._max_attempts,
+                unplaceable=self._is_refused(card, place, marks, where),
+                elsewhere=where is Place.ELSEWHERE,
             ),
             self._now(),
         )
-        if ruling in (Ruling.CANCEL, Ruling.GIVE_UP):
+        if ruling in ENDS:
             heads.append(Head(entry=entry, rb=entry.rb, job=card.job, slotless=True))
-            return False
+            return _Sight.STEPPED_OVER
         if ruling is Ruling.RUN and not behind:
             heads.append(Head(entry=entry, rb=entry.rb, job=card.job))
-            return True
-        return False
+            return _Sight.HEAD
+        return _Sight.ELSEWHERE if ruling is Ruling.ELSEWHERE else _Sight.STEPPED_OVER
+
+    def _is_refused(self, card: Card, place: JobPlace, marks: set[str], where: Place) -> bool:
+        """Note since when no host that was ever seen can take a job; say whether that is long enough to refuse it."""
+        if where is not Place.NOWHERE or not self._unplaceable(card):
+            if "unplaceable" in marks:
+                durable.remove(place.unplaceable, "unplaceable")
+            return False
+        since = read_unplaceable(place) if "unplaceable" in marks else None
+        if since is None:
+            durable.link_new(place.unplaceable, records.pack({"time": self._now()}), "unplaceable")
+            return False
+        return self._now() - since >= self._unplaceable_after
 
     def _finished(
         self, entry: Entry, card: Card, place: JobPlace, marks: set[str], heads: list[Head], finished: list[Finished]
@@ -213,6 +341,21 @@ class Scanner:
                 if card is not None:
                     found[entry.rb] = card.rb
         return found
+
+
+def read_unplaceable(place: JobPlace) -> float | None:
+    """Return since when no host can take the job, seconds since 1970; None where nothing is said.
+
+    Raises:
+        CorruptRecord: the record says no time.
+    """
+    data = durable.read(place.unplaceable)
+    if data is None:
+        return None
+    since = records.unpack(place.unplaceable, data).get("time")
+    if not isinstance(since, int | float):
+        raise records.CorruptRecord(place.unplaceable, "its time is no number")
+    return float(since)
 
 
 def part_of(rb: str) -> str:

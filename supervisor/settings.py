@@ -155,6 +155,12 @@ class Publish(Section):
         "an error is sent.",
         gt=0,
     )
+    unplaceable_after: Duration = setting(
+        "24 h",
+        "Time for which no host of the fleet, living or not, could give a run its isolation or its interpreter; "
+        "reached: it ends as `refused`. Until then it waits, and `runs` says for what.",
+        gt=0,
+    )
     max_attempts: StrictInt = setting(
         3,
         "Times that a run may vanish with its supervisor or host and without a reason of ours; reached: it "

@@ -11,13 +11,16 @@ import queue
 import random
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from supervisor import durable, intake, journal, paths, plans, records, request
+from supervisor import durable, hosting, intake, journal, order, paths, plans, records, request, scanning
 from supervisor.activeruns import ActiveRuns, active_run
 from supervisor.cells import RbCells
 from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
 from supervisor.ends import ending_of
+from supervisor.fleet import Fleet
+from supervisor.hosting import Place
 from supervisor.hosts import HostBeat, live, read_beat, write_beat
 from supervisor.leftovers import end_box, is_alive
 from supervisor.nurserylink import NurseryGone
@@ -43,17 +46,19 @@ from supervisor.polled import (
 )
 from supervisor.profiles import NoProfile
 from supervisor.scanning import Scanner
-from supervisor.takeover import Watch
+from supervisor.takeover import Ruling, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from supervisor.hosting import Needs
     from supervisor.layout import Layout
     from supervisor.nurserylink import NurseryLink
     from supervisor.offers import Offers
     from supervisor.order import Head
-    from supervisor.records import Epoch
+    from supervisor.records import Epoch, Request
     from supervisor.runplan import RunPlan
+    from supervisor.scanning import Card
     from supervisor.settings import Settings
 
 #: Pauses of the poller, seconds: while a lock is handed over, while runs are active, else.
@@ -63,7 +68,10 @@ _IDLE = 2.0
 #: Seconds before an RB whose lock was not won is tried again, and before a store in trouble is.
 _COOL = 1.0
 _DAMAGED = 60.0
-_BUSY = 0.5
+#: Longest time, seconds, for which an RB is left alone whose lock another host holds.
+_LONGEST = 120.0
+#: Needs of runs that are kept.
+_NEEDS = 20_000
 
 
 class Poller(threading.Thread):
@@ -105,13 +113,36 @@ class Poller(threading.Thread):
             is_alive=is_alive,
             end_box=lambda run: end_box(run, settings.spool.path, settings.service.run_dir),
             serves=self._serves,
-            ending=lambda of, n, ruling: ending_of(of, n, ruling, settings, facts),
+            ending=lambda of, n, ruling: ending_of(
+                of, n, ruling, settings, facts, why=self._unplaceable(of) if ruling is Ruling.REFUSE else ""
+            ),
+            refuses=self._refuses,
         )
         self._claimer = Claimer(layout, around)
         self._runs = ActiveRuns(settings, layout, facts, self._claimer, tell)
+        own = HostBeat(
+            host=facts.host,
+            boot=facts.boot,
+            counter=0,
+            slots=0,
+            running=0,
+            version=facts.code_version,
+            level=offers.level,
+            roots=list(settings.paths.data_roots),
+            result_roots=list(settings.paths.result_roots),
+            interpreters=sorted(offers.working),
+            failing=dict(offers.failing),
+        )
+        self._fleet = Fleet(
+            layout, own, beat=settings.lock.beat, takeover_after=settings.lock.takeover_after, monotonic=time.monotonic
+        )
+        #: What runs need, by instrument and software, and by job where roots matter.
+        self._needs: dict[tuple[str, ...], Needs] = {}
         self._scanner = Scanner(
             layout,
-            serves=self._serves,
+            place=self._place,
+            unplaceable=self._unplaceable,
+            unplaceable_after=settings.publish.unplaceable_after,
             max_attempts=settings.publish.max_attempts,
             may_publish=self._may_publish,
             has_left_take=lambda cells: self._claimer.left_take(cells) is not None,
@@ -205,8 +236,7 @@ class Poller(threading.Thread):
             case Take():
                 self._take(command)
             case Scan():
-                heads, finished, count = self._scanner.scan()
-                self._tell(Scanned(heads=tuple(heads), finished=tuple(finished), waiting=count))
+                self._scan(command)
                 for damage in set(self._scanner.damage.values()) - self._told_damage:
                     self._told_damage.add(damage)
                     self._tell(Damaged(why=damage))
@@ -227,12 +257,36 @@ class Poller(threading.Thread):
                 self._beat_host()
                 self._ended = True
 
+    def _scan(self, command: Scan) -> None:
+        self._fleet.look()
+        scanner = self._scanner
+        heads, finished, count = scanner.scan(most=command.most, busy=command.busy, served=command.served)
+        stuck = next(iter(scanner.nowhere.values()), None)
+        self._tell(
+            Scanned(
+                heads=tuple(heads),
+                finished=tuple(finished),
+                waiting=count,
+                stretch=order.stretch(self._fleet.rivals),
+                due_in=scanner.due_in(),
+                more=scanner.more,
+                nowhere=len(scanner.nowhere),
+                why_nowhere="" if stuck is None else hosting.why_not(self._fleet.own, self._needs_of(stuck)),
+            )
+        )
+
     # --- messages ---------------------------------------------------------------------------------------------
 
     def _take(self, command: Take) -> None:
         facts = self._facts
         what = intake.examine(
-            command.body, command.headers, self._settings, host=facts.host, hostname=facts.hostname, now=time.time()
+            command.body,
+            command.headers,
+            self._settings,
+            host=facts.host,
+            hostname=facts.hostname,
+            now=time.time(),
+            fleet=self._fleet.known,
         )
         if isinstance(what, intake.Run):
             taken = journal.journal(self._layout, what.request)
@@ -242,6 +296,8 @@ class Poller(threading.Thread):
             what = intake.conflict(what.request, self._settings, hostname=facts.hostname)
         if isinstance(what, intake.CancelRun):
             cancelled = journal.cancel_run(self._layout, what.cancel)
+            for job in cancelled:
+                self._scanner.follow(scanning.part_of(job))
             self._tell(Taken(key=command.key, what="cancel", cancelled=tuple(cancelled)))
             return
         record = {
@@ -268,6 +324,7 @@ class Poller(threading.Thread):
     def _claim(self, head: Head) -> None:
         place = journal.find_job(self._layout, head.entry.job)
         wanted = journal.read_request(place) if place is not None else None
+        self._scanner.follow(head.entry.job)
         if wanted is None:
             self._tell(NotClaimed(rb_part=head.rb, why="its request cannot be seen", cool_down=_COOL))
             return
@@ -275,9 +332,16 @@ class Poller(threading.Thread):
         if isinstance(result, Ended):
             self._tell(NotClaimed(rb_part=head.rb, why="ended without a run", cool_down=0.0))
         elif isinstance(result, Left):
-            self._tell(NotClaimed(rb_part=head.rb, why=result.why, cool_down=_COOL if result.cool_down else _BUSY))
+            self._tell(NotClaimed(rb_part=head.rb, why=result.why, cool_down=self._cool_down(result)))
         else:
             self._have_forked(result, head)
+
+    def _cool_down(self, left: Left) -> float:
+        """Return for how many seconds an RB is left alone: a fleet shares the tries of a lock that one of it holds."""
+        if left.cool_down:
+            return _COOL
+        patience = order.patience(self._settings.store.poll, self._fleet.rivals)
+        return min(_LONGEST, patience) * random.uniform(0.5, 1.5)
 
     def _is_overtaken(self, head: Head) -> bool:
         """Look again, after the epoch is linked, whether another job of the RB comes first."""
@@ -333,6 +397,39 @@ class Poller(threading.Thread):
             return False
         return not self._offers.why_not(self._settings, instrument, software)
 
+    def _place(self, card: Card | Request) -> Place:
+        """Where a job can run."""
+        if not self._settings.instrument_for(card.instrument).enabled:
+            return Place.DISABLED
+        return hosting.place(self._needs_of(card), self._fleet.own, self._fleet.living)
+
+    def _needs_of(self, card: Card | Request) -> Needs:
+        key: tuple[str, ...] = (card.instrument, card.software)
+        needs = self._needs.get(key)
+        if needs is None:
+            if len(self._needs) >= _NEEDS:
+                self._needs.clear()
+            needs = self._needs[key] = hosting.needs_of(self._settings, card.instrument, card.software)
+        if not self._fleet.uneven:
+            return needs
+        whole = self._needs.get((card.job,))
+        if whole is None:
+            of = journal.read_request(self._layout.job(card.job))
+            whole = needs if of is None else hosting.with_paths(needs, of, self._settings.paths.rules())
+            self._needs[card.job,] = whole
+        return whole
+
+    def _unplaceable(self, card: Card | Request) -> str:
+        """Why no host that was ever seen can take a job; "" where one can."""
+        return hosting.unplaceable(self._needs_of(card), self._fleet.known)
+
+    def _refuses(self, of: Request) -> bool:
+        """Look again, after the epoch is linked, whether a job is to be refused for want of a host."""
+        since = scanning.read_unplaceable(self._layout.job(of.job))
+        if since is None or self._place(of) is not Place.NOWHERE or not self._unplaceable(of):
+            return False
+        return time.time() - since >= self._settings.publish.unplaceable_after
+
     def _may_publish(self, epoch: Epoch) -> bool:
         """Only the claiming host sends, while its heartbeat moves."""
         if epoch.host == self._facts.host:
@@ -350,17 +447,11 @@ class Poller(threading.Thread):
         said = self._described
         write_beat(
             self._layout,
-            HostBeat(
-                host=self._facts.host,
-                boot=self._facts.boot,
+            replace(
+                self._fleet.own,
                 counter=self._counter,
                 slots=said.slots,
                 running=said.running,
-                version=self._facts.code_version,
-                level=self._offers.level,
-                roots=list(self._settings.paths.data_roots),
-                interpreters=sorted(self._offers.working),
-                failing=dict(self._offers.failing),
                 time=time.time(),
                 state=said.state,
             ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,10 @@ class JobFacts:
     #: Attempts that ended revoked while running, with no reason of ours (poison).
     lost_attempts: int = 0
     max_attempts: int = 3
+    #: For `unplaceable_after` no host that was ever seen could take it.
+    unplaceable: bool = False
+    #: This host cannot take it, and another that lives can.
+    elsewhere: bool = False
     #: Another job of the RB comes first.
     overtaken: bool = False
 
@@ -114,6 +119,10 @@ class Ruling(StrEnum):
     CANCEL = "cancel"
     #: Ends as gave_up, without a run.
     GIVE_UP = "give up"
+    #: Ends as refused, without a run.
+    REFUSE = "refuse"
+    #: May run now, but not on this host; it stays the first of its RB.
+    ELSEWHERE = "elsewhere"
     #: Not now: stepped over, or released if its epoch was linked.
     NOT_NOW = "not now"
     #: Finished with.
@@ -128,9 +137,15 @@ def rule(facts: JobFacts, now: float) -> Ruling:
         return Ruling.CANCEL
     if facts.lost_attempts >= facts.max_attempts:
         return Ruling.GIVE_UP
+    if facts.unplaceable:
+        return Ruling.REFUSE
     if facts.not_before > now or not facts.enabled or facts.overtaken:
         return Ruling.NOT_NOW
-    return Ruling.RUN
+    return Ruling.ELSEWHERE if facts.elsewhere else Ruling.RUN
+
+
+#: Rulings by which a job ends without a run.
+ENDS: Final = frozenset({Ruling.CANCEL, Ruling.GIVE_UP, Ruling.REFUSE})
 
 
 class Watch:

@@ -41,19 +41,26 @@ class OpenStore:
 
         Hosts speak by their heartbeats; where none is heard of, only the configuration does.
         """
-        from supervisor.offers import Offers
+        from supervisor.hosting import needs_of, why_not
 
         lately = now - _BEATS * self.settings.lock.beat - _SKEW
         beats = [beat for beat in hosts.all_beats(self.layout) if beat.state != "stopped" and beat.time > lately]
-        offers = [Offers(level=beat.level, failing=beat.failing) for beat in beats]
+        known: dict[tuple[str, str], str] = {}
 
         def ask(instrument: str, software: str) -> str:
             if not self.settings.instrument_for(instrument).enabled:
                 return f"{instrument} is disabled"
-            reasons = [offer.why_not(self.settings, instrument, software) for offer in offers]
+            needs = needs_of(self.settings, instrument, software)
+            reasons = [why_not(beat, needs) for beat in beats]
             return "" if not reasons or "" in reasons else reasons[0]
 
-        return ask
+        def remember(instrument: str, software: str) -> str:
+            key = (instrument, software)
+            if key not in known:  # asked for each of ten thousand jobs
+                known[key] = ask(*key)
+            return known[key]
+
+        return remember
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

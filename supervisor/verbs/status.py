@@ -78,6 +78,7 @@ def read(settings: Settings) -> dict[str, Any]:
         "runs": runs if isinstance(runs, list) else [],
         "waiting": state.get("waiting"),
         "failing": state.get("failing", {}),
+        "nowhere": state.get("nowhere", {}),
         "max_waiting": settings.store.max_waiting,
         "store": state.get("store", "not looked at yet"),
         "broker": state.get("broker", "not looked at yet"),
@@ -107,6 +108,9 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     failing = status["failing"]
     if isinstance(failing, dict):
         rows += [f"failing: {shown.line(name)}: {shown.line(why, 400)}" for name, why in failing.items()]
+    nowhere = status["nowhere"]
+    if isinstance(nowhere, dict) and nowhere.get("jobs"):
+        rows.append(f"stuck:   {nowhere['jobs']} that no living host takes: {shown.line(nowhere.get('why'), 400)}")
     rows.append(f"store:   {shown.line(status['store'])} ({status['store_path']})")
     rows.append(f"broker:  {shown.line(status['broker'])}")
     return rows

@@ -39,6 +39,7 @@ from supervisor import (
 )
 from supervisor import storehand as storehand_module
 from supervisor.claim import Claimed, Claimer, Surroundings
+from supervisor.hosting import Place
 from supervisor.layout import Layout
 from supervisor.promotion import asides_of, staging_name
 from supervisor.rblock import RbLock
@@ -432,7 +433,9 @@ class Stage:
             claimer = Claimer(self.layout, self._surroundings(host))
             scanner = Scanner(
                 self.layout,
-                serves=lambda *_: True,
+                place=lambda _: Place.HERE,
+                unplaceable=lambda _: "",
+                unplaceable_after=1e9,
                 max_attempts=3,
                 may_publish=lambda epoch: epoch.host == host.id or self.hosts[epoch.host].state != "up",
                 has_left_take=lambda rb_cells: claimer.left_take(rb_cells) is not None,

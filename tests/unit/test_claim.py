@@ -25,6 +25,7 @@ class Site:
         self.alive = set()
         self.boxes_end = True
         self.enabled = True
+        self.refuses = False
         self.cells = RbCells(self.layout.rb("1"))
         self.request = request()
         journal.journal(self.layout, self.request)
@@ -44,8 +45,10 @@ class Site:
                 end_box=lambda run: self.boxes_end,
                 serves=lambda instrument, software: self.enabled,
                 ending=lambda of, n, ruling: Outcome(
-                    kind="committed", verdict="cancelled" if ruling is Ruling.CANCEL else "gave_up"
+                    kind="committed",
+                    verdict={Ruling.CANCEL: "cancelled", Ruling.REFUSE: "refused"}.get(ruling, "gave_up"),
                 ),
+                refuses=lambda of: self.refuses,
             ),
         )
 
@@ -285,6 +288,14 @@ def test_a_job_whose_shepherds_died_too_often_gives_up(site):
     swept.lock.close()
     assert (swept.errand, swept.history.abandoned) == ("repair", (1, 2, 3))
     assert site.cells.outcome(4).verdict == "gave_up"
+
+
+def test_a_job_that_no_host_could_take_for_too_long_ends_as_refused_without_a_run(site):
+    site.enabled, site.refuses = False, True
+    assert isinstance(site.claim(), Ended)
+    assert site.cells.outcome(1).verdict == "refused"
+    assert read_final(site.layout.job("101")) == Final(rb="1", n=1)
+    assert site.is_free()
 
 
 def test_only_attempts_that_ran_and_were_lost_without_a_reason_of_ours_are_counted(site):

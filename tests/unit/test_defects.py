@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 
 import pytest
 from brokerevents import Heard, make_link
@@ -97,7 +98,7 @@ class Desk:
     """A loop with a link and a poller that only take notes."""
 
     def __init__(self, slots=2, **sections):
-        self.loop = Loop(settings(**sections), slots, {}, on_state=lambda _: None)
+        self.loop = Loop(settings(**sections), slots, {}, on_state=lambda _: None, luck=random.Random(0))
         self.link = self.loop._link = Link()
         self.orders = self.loop._poller = Orders()
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from storemaking import request
 
 from supervisor import order, waiting
-from supervisor.order import AGE_STEP, Head, choose
+from supervisor.order import AGE_STEP, Head, Ranking, choose
 
 
 def head(rb, job="j", **changes):
@@ -74,3 +74,42 @@ def test_inside_an_rb_the_order_is_priority_then_time_then_sequence_then_job(job
     keys = [(-e.priority, e.time_ms, e.sequence, e.job) for e in groups.get("1", [])]
     assert keys == sorted(keys)
     assert sum(len(group) for group in groups.values()) == len(entries)
+
+
+def test_the_ranking_gives_an_rb_the_place_of_its_next_job_when_the_first_is_stepped_over():
+    entries = [
+        waiting.entry_of(request(j, rb=rb, priority=p)) for j, rb, p in [("a", "1", 9), ("b", "1", 2), ("c", "2", 4)]
+    ]
+    ranking = Ranking(order.by_rb(entries).values(), {}, 1.0)
+    seen = []
+    while ranking:
+        group, position = ranking.pop()
+        seen.append(group[position].job)
+        ranking.step_over(group, position)
+    assert seen == ["a", "c", "b"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5), st.integers(0, 4)), max_size=12), st.integers(0, 3))
+def test_the_ranking_and_the_choice_agree(jobs, free):
+    entries = [
+        waiting.entry_of(request(f"{i:02}", rb=str(rb), priority=p, time_ms=t)) for i, (p, t, rb) in enumerate(jobs)
+    ]
+    groups = order.by_rb(entries)
+    served = {"1": 3.0, "2": 1.0}
+    heads = [Head(entry=group[0], rb=rb, job=group[0].job) for rb, group in groups.items()]
+    ranking = Ranking(groups.values(), served, 1.0)
+    ranked = []
+    while ranking:
+        group, position = ranking.pop()
+        ranked.append(group[position].job)
+    assert [h.job for h in choose(heads, free=free, busy=(), served=served, now=1.0)] == ranked[:free]
+
+
+def test_up_to_25_hosts_look_at_full_pace_and_more_look_no_more_often_in_all():
+    assert [order.stretch(rivals) for rivals in (1, 25, 50, 200)] == [1.0, 1.0, 2.0, 8.0]
+
+
+def test_the_hosts_of_a_fleet_together_try_a_lock_that_is_held_about_four_times_in_each_pause():
+    for rivals in (1, 2, 10, 200):
+        assert rivals * 1.0 / order.patience(1.0, rivals) <= 4.0
+    assert order.patience(1.0, 1) == 0.5

@@ -5,6 +5,7 @@ from storemaking import make_store, request
 
 from supervisor import durable, journal, records, waiting
 from supervisor.cells import RbCells, link_final
+from supervisor.hosting import Place
 from supervisor.records import Cancel, Epoch, Final, Outcome, Promoted, Take
 from supervisor.scanning import Scanner, part_of
 
@@ -18,9 +19,15 @@ class Site:
         self.disabled = set()
         self.publishes = True
         self.left = False
+        self.places = {}
+        self.unplaceable = ""
         self.scanner = Scanner(
             self.layout,
-            serves=lambda instrument, software: instrument not in self.disabled,
+            place=lambda card: (
+                Place.DISABLED if card.instrument in self.disabled else self.places.get(card.job, Place.HERE)
+            ),
+            unplaceable=lambda card: self.unplaceable,
+            unplaceable_after=3600.0,
             max_attempts=3,
             may_publish=lambda epoch: self.publishes,
             has_left_take=lambda cells: self.left,
@@ -148,17 +155,171 @@ def test_an_entry_whose_request_is_not_visible_yet_is_passed_over(site):
 
 
 def test_jobs_behind_a_head_are_looked_at_in_rotation_until_all_were(site, monkeypatch):
-    monkeypatch.setattr("supervisor.scanning._ROTATION", 2)
+    monkeypatch.setattr("supervisor.scanning._ROTATION_LEAST", 2)
     site.add("000", time_ms=0)
     for index in range(1, 8):
         site.add(f"{index:03}", time_ms=index)
         journal.cancel_job(site.layout.job(f"{index:03}"), Cancel(who="a", time_ms=99))
+    everything = {f"{index:03}" for index in range(1, 8)}
+    assert {job for job, slotless, _ in site.heads() if slotless} == everything, "the first scan looks at all"
     seen = set()
     for _ in range(5):
         heads = site.heads()
         assert len(heads) <= 3
         seen |= {job for job, slotless, _ in heads if slotless}
-    assert seen == {f"{index:03}" for index in range(1, 8)}
+    assert seen == everything
+
+
+def test_what_this_host_has_begun_or_cancelled_is_looked_at_in_each_scan_until_its_entry_is_gone(site, monkeypatch):
+    monkeypatch.setattr("supervisor.scanning._ROTATION_LEAST", 1)
+    for index in range(50):
+        site.add(f"{index:03}", time_ms=index)
+    site.scanner.scan()
+    site.scanner.follow("042")
+    for _ in range(3):
+        assert ("042", True, False) not in site.heads()
+    journal.cancel_job(site.layout.job("042"), Cancel(who="a", time_ms=99))
+    for _ in range(3):
+        assert ("042", True, False) in site.heads()
+    durable.remove(site.layout.path("waiting", waiting.entry_of(request("042", time_ms=42)).name), "waiting")
+    site.scanner.scan()
+    assert site.scanner._followed == {}
+
+
+def looked_at(site, monkeypatch):
+    """The jobs that are looked at from now on."""
+    seen = []
+    real = site.scanner._look_safely
+
+    def noted(entry, heads, finished, *, behind):
+        seen.append(entry.job)
+        return real(entry, heads, finished, behind=behind)
+
+    monkeypatch.setattr(site.scanner, "_look_safely", noted)
+    return seen
+
+
+def test_no_more_jobs_are_looked_at_than_heads_are_wanted(site, monkeypatch):
+    monkeypatch.setattr("supervisor.scanning._ROTATION_LEAST", 0)
+    for index in range(40):
+        site.add(f"{index:03}", rb=str(index), time_ms=index)
+    site.scanner.scan()
+    seen = looked_at(site, monkeypatch)
+    heads, _, count = site.scanner.scan(most=3, served={"0": 5.0}, busy={"2"})
+    assert ([head.job for head in heads], count, site.scanner.more) == (["001", "003", "004"], 40, True)
+    assert seen == ["001", "003", "004"]
+    assert site.scanner.scan(most=0)[0] == []
+    assert len(site.scanner.scan()[0]) == 40
+    assert not site.scanner.more
+
+
+def test_an_rb_whose_first_job_is_stepped_over_takes_the_place_of_its_next(site):
+    site.add("disabled", rb="1", priority=9, instrument="GEM")
+    site.add("behind", rb="1", priority=1)
+    site.add("other", rb="2", priority=4)
+    site.disabled.add("GEM")
+    assert [head.job for head in site.scanner.scan(most=1)[0]] == ["other"]
+    assert [head.job for head in site.scanner.scan(most=2)[0]] == ["other", "behind"]
+
+
+def test_a_job_that_another_host_takes_keeps_its_place_and_holds_back_those_behind_it(site):
+    site.add("first", time_ms=1)
+    site.add("second", time_ms=2)
+    site.places["first"] = Place.ELSEWHERE
+    assert site.heads() == []
+    assert site.scanner.head_of(part_of("1")).job == "first"
+
+
+def test_a_job_that_no_host_takes_is_stepped_over(site):
+    site.add("first", time_ms=1)
+    site.add("second", time_ms=2)
+    site.places["first"] = Place.NOWHERE
+    assert site.heads() == [("second", False, False)]
+    assert site.scanner.head_of(part_of("1")).job == "second"
+    assert [card.job for card in site.scanner.nowhere.values()] == ["first"]
+    site.places.clear()
+    site.now += 11
+    assert site.heads() == [("first", False, False)]
+    assert site.scanner.nowhere == {}
+
+
+def test_a_job_that_no_host_ever_seen_could_take_ends_after_a_day_and_not_before(site):
+    site.add("first")
+    site.places["first"], site.unplaceable = Place.NOWHERE, "no host proves it"
+    assert site.heads() == []
+    site.now += 3599
+    assert site.heads() == []
+    site.now += 2
+    assert site.heads() == [("first", True, False)]
+
+
+def test_the_time_begins_anew_when_a_host_could_take_it_in_between(site):
+    site.add("first")
+    site.places["first"], site.unplaceable = Place.NOWHERE, "no host proves it"
+    assert site.heads() == []
+    site.now += 3000
+    site.unplaceable = ""
+    assert site.heads() == []  # that host is silent now
+    assert not durable.exists(site.layout.job("first").unplaceable)
+    site.unplaceable = "no host proves it"
+    site.now += 3000
+    assert site.heads() == []
+
+
+def test_a_disabled_instrument_waits_for_ever(site):
+    site.add("first", instrument="GEM")
+    site.disabled.add("GEM")
+    site.unplaceable = "no host proves it"
+    site.heads()
+    site.now += 1e9
+    assert site.heads() == []
+
+
+def test_a_job_that_is_tried_again_later_costs_no_look_until_it_is_due(site, monkeypatch):
+    monkeypatch.setattr("supervisor.scanning._ROTATION_LEAST", 0)
+    site.add("later", rb="1")
+    durable.replace(site.layout.job("later").not_before, records.pack({"time": 130.0}), "not-before")
+    site.scanner.scan()
+    assert site.scanner.due_in() == 30.0
+    seen = looked_at(site, monkeypatch)
+    site.now = 129.9
+    assert site.heads() == []
+    assert seen == []
+    site.now = 130.0
+    assert site.heads() == [("later", False, False)]
+    assert site.scanner.due_in() is None
+
+
+def test_an_rb_that_was_left_alone_is_looked_at_when_something_comes_into_it(site, monkeypatch):
+    monkeypatch.setattr("supervisor.scanning._ROTATION_LEAST", 0)
+    site.add("first", instrument="GEM", time_ms=5)
+    site.disabled.add("GEM")
+    site.heads()
+    seen = looked_at(site, monkeypatch)
+    assert site.heads() == []
+    assert seen == [], "it was looked at a moment ago"
+    site.add("second", time_ms=6)
+    assert site.heads() == [("second", False, False)]
+
+
+def test_a_clock_that_was_set_back_makes_no_rb_wait(site):
+    site.add("first", instrument="GEM")
+    site.disabled.add("GEM")
+    site.heads()
+    site.disabled.clear()
+    assert site.heads() == [], "it is left alone for a moment"
+    site.now -= 50.0
+    assert site.heads() == [("first", False, False)]
+
+
+def test_a_name_that_comes_again_after_it_went_is_a_new_one(site):
+    of = site.add("first")
+    path = site.layout.path("waiting", waiting.entry_of(of).name)
+    assert site.heads() == [("first", False, False)]
+    durable.remove(path, "waiting")
+    assert site.scanner.scan() == ([], [], 0)
+    durable.touch(path, "waiting")
+    assert site.heads() == [("first", False, False)]
 
 
 def test_a_finished_job_never_runs_again_though_its_entry_was_made_again(site):

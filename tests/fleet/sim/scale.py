@@ -1,7 +1,8 @@
 """How long runs wait and what the store is asked, for 1 to 200 hosts: a simulated day of arrivals, without faults.
 
-The order of RBs is `order.choose` of the product, and the order inside an RB that of `waiting.Entry`; scans are not
-simulated one by one: a host with a free slot looks at its next tick after something has become free.
+The order of RBs, the pace of looks and the patience with locks that others hold are those of `order`, and the order
+inside an RB that of `waiting.Entry`; scans are not simulated one by one: a host with a free slot looks at its next tick
+after something has become free for it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from tests.fleet.sim.schedule import MEDIAN, SIGMA
 MEAN = MEDIAN * math.exp(SIGMA**2 / 2.0)
 #: `store.poll`, what a full host's is longer by, and `lock.beat`, seconds.
 POLL, SLOW, BEAT = 1.0, 5.0, 10.0
+#: Seconds from the end of a run until its host looks again.
+SOON = 0.1
 #: No RB asks for more than this share of the time that its runs, one after the other, can have.
 _MOST_OF_AN_RB = 0.5
-#: Jobs behind the heads that one scan looks at (`scanning`).
-ROTATION = 200
+#: Jobs beside those that are wanted that one scan looks at, and heads that it finds beyond twice the free slots
+#: (`scanning`, `loop`).
+ROTATION_LEAST, ROTATION, ROUNDS, SPARE = 10, 200, 60, 8
 #: Calls of the store, counted in the code: open, read, look and close-to-open of each name is one each.
 CALLS = {
     "listing": 3.0,
@@ -119,6 +123,8 @@ class Scale:
         self._events: list[tuple[float, int, str, object]] = []
         self._serial = 0
         self._looking: set[int] = set()
+        #: By RB that has become free: where it ran, and when each other host has had enough patience with its lock.
+        self._patience: dict[str, tuple[int, dict[int, float]]] = {}
         self.figures = Figures()
 
     def _at(self, when: float, what: str, fact: object) -> None:
@@ -149,6 +155,10 @@ class Scale:
                 del self._running[rb]
                 if self._queues.get(rb):
                     self._since[rb] = now
+                    self._patience[rb] = (at, {})
+                if self._since and at not in self._looking:  # a host looks at once when one of its own has ended
+                    self._looking.add(at)
+                    self._at(now + SOON, "looks", at)
                 self._wake(now)
             elif what == "looks":
                 assert isinstance(fact, int)
@@ -157,41 +167,60 @@ class Scale:
         return self.figures
 
     def _count(self, seconds: float) -> None:
-        figures, free = self.figures, sum(slots > 0 for slots in self._free)
+        figures, free = self.figures, self._rivals()
         full = self._load.hosts - free
         waiting = sum(map(len, self._queues.values()))
         names = waiting + len(self._running)
-        rbs = len(self._running) + len(self._since)
         figures.free_hosts += seconds * free
         figures.full_hosts += seconds * full
         figures.listed += seconds * names
         figures.used += seconds * (self._load.hosts * self._load.slots - sum(self._free))
-        looks = rbs + min(ROTATION, max(0, names - rbs))
-        scans = free / POLL + full / (POLL * SLOW)
+        wanted = SPARE + 2 * sum(self._free) / max(1, free)
+        pause = POLL * 0.75 * order.stretch(free)
+        busy = max(0, len(self._running) - self._load.slots + 1)
+        tries = min(busy / order.patience(POLL, free), wanted / pause) * free
+        figures.lost_locks += int(seconds * tries) if not self._load.places else 0
+        others = min(names, ROTATION, max(ROTATION_LEAST, names // ROUNDS))
         pages = math.ceil(names / CALLS["names in a reply"])
-        busy = len(self._running) - self._load.slots + 1
-        figures.lost_locks += int(seconds * free / POLL * max(0, busy)) if not self._load.places else 0
-        figures.looks += seconds * scans * (CALLS["listing"] + pages + looks * CALLS["look"])
+        scans = free / pause + full / (pause * SLOW)
+        figures.looks += seconds * scans * (CALLS["listing"] + pages + (others + self._load.slots) * CALLS["look"])
+        figures.looks += seconds * min(len(self._since), wanted) * free / pause * CALLS["look"]
+
+    def _rivals(self) -> int:
+        return sum(slots > 0 for slots in self._free)
+
+    def _ready(self, host: int, rb: str) -> float:
+        """When a host may try an RB again: the one where it ran at once, others when their patience is over."""
+        at, known = self._patience.get(rb, (host, {}))
+        if at == host:
+            return 0.0
+        if host not in known:
+            left = self._luck.random() * order.patience(POLL, self._rivals()) * self._luck.uniform(0.5, 1.5)
+            known[host] = self._since[rb] + left
+        return known[host]
 
     def _wake(self, now: float) -> None:
-        """The first host with a free slot looks at its next tick; it wakes the next if something is left."""
+        """Hosts with a free slot look at their next tick after something has become free for them."""
         if not self._since:
             return
-        free = [host for host, slots in enumerate(self._free) if slots]
-        if not free:
-            return
-        soon = sorted((self._tick(host, now), host) for host in free)
+        soon = []
+        for host, slots in enumerate(self._free):
+            if slots and host not in self._looking:
+                ready = now if self._load.places else max(now, min(self._ready(host, rb) for rb in self._since))
+                soon.append((self._tick(host, ready), host))
+        soon.sort()
         for when, host in soon[: len(self._since) if not self._load.places else len(soon)]:
-            if host not in self._looking:
-                self._looking.add(host)
-                self._at(when, "looks", host)
+            self._looking.add(host)
+            self._at(when, "looks", host)
 
     def _tick(self, host: int, now: float) -> float:
-        return now + (self._phase[host] - now) % POLL + 1e-6
+        pause = POLL * 0.75 * (1.0 if self._load.places else order.stretch(self._rivals()))
+        return now + (self._phase[host] - now) % pause + 1e-6
 
     def _look(self, host: int, now: float) -> None:
         served = self._served[host]
-        heads = [Head(entry=self._queues[rb][0][0], rb=rb, job=self._queues[rb][0][0].job) for rb in self._since]
+        idle = [rb for rb in self._since if self._load.places or self._ready(host, rb) <= now]
+        heads = [Head(entry=self._queues[rb][0][0], rb=rb, job=self._queues[rb][0][0].job) for rb in idle]
         if self._load.places:  # what runs elsewhere is a head too
             heads += [
                 Head(entry=entry, rb=rb, job=entry.job) for rb, (where, entry) in self._running.items() if where != host
@@ -214,6 +243,7 @@ class Scale:
             del self._queues[rb]
         self._free[host] -= 1
         self._running[rb] = (host, entry)
+        self._patience.pop(rb, None)
         self.figures.waits.setdefault(rb, []).append(now - self._since.pop(rb))
         self.figures.whole.append(now - entry.time_ms / 1000.0)
         self.figures.runs += 1
