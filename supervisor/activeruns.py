@@ -17,7 +17,7 @@ from supervisor import durable, journal, records
 from supervisor.attempts import run_record
 from supervisor.cells import RbCells
 from supervisor.leftovers import end_box, is_alive, signal_exactly, sweep_spool
-from supervisor.polled import ActiveRun, Decided, Found, Inspected, Started, StartedReply
+from supervisor.polled import ActiveRun, Damaged, Decided, Found, Inspected, Started, StartedReply
 from supervisor.rblock import LostLock, read_counter
 from supervisor.takeover import MuteWatch
 
@@ -140,6 +140,8 @@ class ActiveRuns:
         self._look_at_runs()
         self._forget(run)
         self._clear(run)
+        if outcome is None and run.errand == "run":
+            self._claimer.clear(run.rb)
         self._tell(
             Inspected(
                 run=run,
@@ -160,27 +162,36 @@ class ActiveRuns:
             self._sweep_at = 0.0
 
     def adopt(self, rbs: Mapping[str, str]) -> None:
-        """Find the shepherds that outlived the last supervisor, by `run.json`.
+        """Find the shepherds that outlived the last supervisor, by `run.json`; decide what the dead ones left.
 
         Args:
             rbs: every RB with something waiting: its part in the `waiting` names, and its text.
         """
         for part, rb in rbs.items():
-            cells = RbCells(self._layout.rb(rb))
-            last = cells.last()
-            holder = cells.epoch(last) if last else None
-            if holder is None or (holder.host, holder.boot) != (self._facts.host, self._facts.boot):
-                continue
-            record = run_record(self._layout.job(holder.job), last)
-            wanted = journal.read_request(self._layout.job(holder.job))
-            if record is None or wanted is None or not is_alive(record.shepherd):
-                continue
-            run = active_run(wanted, part, last, "run", record.shepherd)
-            self._tell(Started(run=run))
-            if cells.outcome(last) is None:
-                self._active[rb, last] = run
-            else:
-                self._tell(Decided(run=run))
+            try:
+                self._adopt(rb, part)
+            except records.CorruptRecord as damage:
+                self._tell(Damaged(why=str(damage)))
+
+    def _adopt(self, rb: str, part: str) -> None:
+        cells = RbCells(self._layout.rb(rb))
+        last = cells.last()
+        holder = cells.epoch(last) if last else None
+        if holder is None or holder.host != self._facts.host:
+            return
+        decided = cells.outcome(last) is not None
+        record = run_record(self._layout.job(holder.job), last)
+        wanted = journal.read_request(self._layout.job(holder.job))
+        if record is None or wanted is None or not is_alive(record.shepherd):
+            if not decided:
+                self._claimer.clear(rb)  # no other host can while we live, and we may have no slot for it
+            return
+        run = active_run(wanted, part, last, "run", record.shepherd)
+        self._tell(Started(run=run))
+        if decided:
+            self._tell(Decided(run=run))
+        else:
+            self._active[rb, last] = run
 
 
 def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identity) -> ActiveRun:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervisor import durable, journal, records, waiting
+from supervisor import durable, fences, hosts, journal, records, waiting
 from supervisor.attempts import History, history, read_not_before, run_record
 from supervisor.cells import RbCells, link_final, read_final
 from supervisor.flock import acquire
-from supervisor.hosts import read_beat
 from supervisor.rblock import LostLock, RbLock, read_counter
 from supervisor.records import Epoch, Final, Outcome, Promoted, Request, RunRecord
 from supervisor.takeover import ENDS, Evidence, JobFacts, RbState, Ruling, Step, Watch, next_step, proof, rule
@@ -45,6 +44,8 @@ class Left:
     why: str
     #: The lock was won but nothing may be done with it: cool down (DESIGN §5).
     cool_down: bool = False
+    #: An operator has declared this boot of this host dead.
+    fenced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +151,35 @@ class Claimer:
             return Left(why="nothing is left undone")
         return self._open(request, lock, cells, last + 1, overtaken)
 
+    def clear(self, rb: str) -> bool:
+        """Decide the newest epoch of an RB that our own host left undecided, if it can be proven; open nothing.
+
+        A host that comes up clears what its last supervisor left, without a slot: another host could not, since our
+        heartbeat moves, and may serve the RB at once.
+
+        Returns:
+            Whether the newest epoch is decided.
+
+        Raises:
+            OSError: the store cannot be used now.
+        """
+        cells = RbCells(self._layout.rb(rb))
+        lock = acquire(cells.place.lock)
+        if lock is None:
+            return False
+        try:
+            last = cells.last()
+            holder = cells.epoch(last) if last else None
+            if holder is None or holder.host != self._around.host or cells.outcome(last) is not None:
+                return True
+            state = self._state(cells, last, holder, None)
+            if next_step(state) is Step.REVOKE:
+                self._revoke(cells, last, state.proof or "")
+                return True
+            return False
+        finally:
+            lock.close()
+
     def _job_of(self, cells: RbCells, n: int, default: str) -> str:
         epoch = cells.epoch(n)
         return epoch.job if epoch is not None else default
@@ -174,6 +204,10 @@ class Claimer:
         epoch = Epoch(host=around.host, boot=around.boot, job=request.job, time=around.now())
         if not cells.link_epoch(n, epoch):
             return Left(why=f"another host has linked epoch {n}")
+        if fences.read_fence(self._layout, around.host, around.boot) is not None:
+            # Linked after the fence: whoever fenced us may not have seen it. It is decided here, or by them.
+            self._decide(cells, n, Outcome(kind="released", why="this host was fenced"))
+            return Left(why="this host was fenced", fenced=True)
         # Everything that was read before the lock was won is read again now: a cached "absent" decides nothing.
         past = history(self._layout.job(request.job), cells)
         ruling = rule(self.facts(request, past, overtaken=overtaken()), around.now())
@@ -238,26 +272,31 @@ class Claimer:
                 shepherd_alive=alive,
                 tree_alive=tree,
             )
-        beat = read_beat(self._layout, holder.host)
+        fence = fences.read_fence(self._layout, holder.host, holder.boot)
+        pulse = hosts.pulse(self._layout, holder.host)
         counter = read_counter(cells.place.lock)
         now = around.monotonic()
         return Evidence(
             same_host=False,
             same_boot=False,
-            host_unmoved=self._watch.unmoved(f"host {holder.host}", beat and (beat.boot, beat.counter), now),
+            host_unmoved=self._watch.unmoved(f"host {holder.host}", pulse, now),
             run_unmoved=self._watch.unmoved(f"rb {cells.place.root}", (n, counter), now),
             takeover_after=around.takeover_after,
+            fenced_by=fence.who if fence is not None else "",
         )
 
     def left_take(self, cells: RbCells) -> int | None:
         """The epoch of a take that is work for a poll: its maker is gone, or its host is silent (DESIGN §5, 5).
 
-        A take of a silent host is looked after once in each `takeover_after`, and stands until that host is back.
+        A take of a silent host is looked after once in each `takeover_after`, and stands until that host is back; one
+        of a fenced boot is looked after and removed.
         """
         for (n, k), take in sorted(cells.takes().items(), key=lambda item: item[0]):
             if take.host == self._around.host:
                 identity = records.Identity(pid=take.pid, start=take.start, boot=take.boot)
                 left = take.boot != self._around.boot or not self._around.is_alive(identity)
+            elif fences.read_fence(self._layout, take.host, take.boot) is not None:
+                left = True
             else:
                 left = self._is_silent(take.host) and self._is_due((cells.place.root, n, k))
             if left:
@@ -265,9 +304,8 @@ class Claimer:
         return None
 
     def _is_silent(self, host: str) -> bool:
-        beat = read_beat(self._layout, host)
-        seen = beat and (beat.boot, beat.counter)
-        unmoved = self._watch.unmoved(f"host {host}", seen, self._around.monotonic())
+        pulse = hosts.pulse(self._layout, host)
+        unmoved = self._watch.unmoved(f"host {host}", pulse, self._around.monotonic())
         return unmoved >= self._around.takeover_after
 
     def _is_due(self, take: tuple[str, int, int]) -> bool:

@@ -27,7 +27,9 @@ VERBS = {
     "cancel": "cancel",
     "resubmit": "resubmit",
     "promote": "promote",
+    "fence": "fence",
     "runs": "runs",
+    "locks": "locks",
     "why": "why",
     "doctor": "doctor",
     "check-config": "check_config",
@@ -47,7 +49,9 @@ SUMMARIES = {
     "cancel": "cancel a run that waits or is under way",
     "resubmit": "run a job again, as a new job",
     "promote": "put the result of a given-up promotion into place",
+    "fence": "declare a dead host dead: others have its runs at once",
     "runs": "list what waits, runs, and has lately finished",
+    "locks": "list the RBs that are held: by whom, since when, and who waits",
     "why": "say what became of a job, and why",
     "doctor": "say what this host proves and has, and the command that mends what it lacks",
     "check-config": "check a configuration and name every problem in it",
@@ -58,7 +62,7 @@ _AT_A_DESK = ("run", "replay", "demo")
 _EPILOG = """\
 Exit status: 0 completed, skipped or done; 1 the script failed (doctor: something has to be mended); 2 usage; 3 a limit
 was reached (status: not running); 4 cancelled; 70 the box, the data or the service failed; 77 the isolation asked for
-cannot be had; 78 configuration.
+cannot be had; 78 configuration; 79 this boot of the host was declared dead.
 
 Examples:
   autoreduce-supervisor demo

@@ -20,5 +20,7 @@ CANCELLED = 4
 INTERNAL = 70
 #: The isolation that was asked for cannot be had on this host.
 NO_ISOLATION = 77
+#: `serve`: an operator has declared this boot of the host dead; a restart does not help, a reboot does.
+FENCED = 79
 #: The configuration is wrong; every problem was named.
 CONFIG = 78

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from supervisor import hosting, hosts
-from supervisor.records import CorruptRecord
 from supervisor.takeover import Watch
 
 if TYPE_CHECKING:
@@ -54,19 +53,11 @@ class Fleet:
         now = self._monotonic()
         if now < self._next:
             return
-        others = [beat for host in hosts.ever_seen(self._layout) if (beat := self._read(host)) is not None]
+        others = [beat for beat in hosts.all_beats(self._layout) if beat.host != self._own.host]
         living = [beat for beat in others if beat.state != "stopped" and self._is_heard(beat, now)]
         self._known = (self._own, *others)
         self._living = (self._own, *living)
         self._next = now + self._beat
-
-    def _read(self, host: str) -> HostBeat | None:
-        if host == self._own.host:
-            return None
-        try:
-            return hosts.read_beat(self._layout, host)
-        except CorruptRecord:
-            return None
 
     def _is_heard(self, beat: HostBeat, now: float) -> bool:
         still = self._watch.unmoved(beat.host, (beat.boot, beat.counter), now)

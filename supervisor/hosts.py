@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from supervisor import durable, names, records
+from supervisor import durable, names, records, utc
 from supervisor.flock import acquire
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ class HostBeat:
     #: Seconds since 1970, for people only.
     time: float = 0.0
     state: str = "running"
+    #: The supervisor: its process, since when it serves, and how its machine is called.
     pid: int = 0
+    since: float = 0.0
+    hostname: str = ""
 
 
 def default_id() -> str:
@@ -53,20 +56,38 @@ def default_id() -> str:
     return f"{name}-{machine[:12]}" if machine else name
 
 
-def live(layout: Layout, host: str) -> RbLock:
+def live(layout: Layout, host: str, boot: str) -> RbLock:
     """Take the lock of the host id for life.
+
+    Args:
+        layout: the store.
+        host: the id.
+        boot: boot id of this machine, which tells a second supervisor here from one on a cloned machine.
 
     Raises:
         IdentityTaken: a second supervisor of this id lives, here or on a cloned machine.
     """
     lock = acquire(layout.host_lock(host))
     if lock is None:
-        seen = read_beat(layout, host)
-        who = f" (pid {seen.pid}, boot {seen.boot[:8]})" if seen else ""
-        raise IdentityTaken(
-            f'host id "{host}" is in use by another supervisor{who}; stop that one, or set host.id to a name of its own'
-        )
+        raise IdentityTaken(_taken(host, readable_beat(layout, host), boot))
     return lock
+
+
+def _taken(host: str, seen: HostBeat | None, boot: str) -> str:
+    if seen is None:
+        return f'host id "{host}" is in use by another supervisor; stop that one, or set host.id to a name of its own'
+    since = utc.iso(seen.since or seen.time)
+    who = f"pid {seen.pid}, boot {seen.boot[:8]}, since {since}"
+    if seen.boot == boot:
+        return (
+            f'host id "{host}" is in use by another supervisor of this machine ({who}); stop that one, or set host.id '
+            "to a name of its own"
+        )
+    return (
+        f'host id "{host}" is in use by a supervisor of another machine ({seen.hostname or "unnamed"}, {who}); where '
+        "one was cloned from the other, set host.id to a name of its own or give it a machine id of its own "
+        "(systemd-machine-id-setup)"
+    )
 
 
 def write_beat(layout: Layout, beat: HostBeat) -> None:
@@ -81,12 +102,32 @@ def read_beat(layout: Layout, host: str) -> HostBeat | None:
     return None if data is None else records.from_record(HostBeat, path, data)
 
 
-def ever_seen(layout: Layout) -> list[str]:
-    """The id of every host that ever wrote a heartbeat."""
-    found = durable.listing(layout.path("hosts"))
-    return [names.decode(name.removesuffix(".json")) for name in found if name.endswith(".json")]
+def readable_beat(layout: Layout, host: str) -> HostBeat | None:
+    """The heartbeat of `host`; None also where it cannot be read, or is of a version that is not known here."""
+    try:
+        return read_beat(layout, host)
+    except records.CorruptRecord:
+        return None
+
+
+def pulse(layout: Layout, host: str) -> bytes | None:
+    """What moves while `host` lives: its heartbeat as it stands there, by a fresh look; None where it has none.
+
+    The bytes, not the counter in them: a record that cannot be read here, or of a later version, moves as well.
+    """
+    return durable.read(layout.host_beat(host))
+
+
+def all_hosts(layout: Layout) -> list[str]:
+    """The id of every host that ever served, by the lock or the heartbeat it has left."""
+    found = set()
+    for name in durable.listing(layout.path("hosts")):
+        component, _, kind = name.partition(".")  # `names.encode` leaves no dot in a component
+        if kind in ("json", "lock") and not names.is_digest(component):
+            found.add(names.decode(component))
+    return sorted(found)
 
 
 def all_beats(layout: Layout) -> list[HostBeat]:
-    """The heartbeats of every host ever seen."""
-    return [beat for host in ever_seen(layout) if (beat := read_beat(layout, host)) is not None]
+    """The heartbeat of every host ever seen; one that cannot be read says nothing, and keeps no other from speaking."""
+    return [beat for host in all_hosts(layout) if (beat := readable_beat(layout, host)) is not None]

@@ -181,6 +181,10 @@ class Layout:
         """The heartbeat of a host."""
         return self.path("hosts", f"{names.encode(host)}.json")
 
+    def fence(self, host: str, boot: str) -> str:
+        """The operator's word that this boot of a host is dead; void for any other boot."""
+        return self.path("hosts", f"{names.encode(host)}.{names.encode(boot)}.fence")
+
     def poison(self, digest: str) -> str:
         """A message that could not be taken, with its reply."""
         return self.path("poison", digest)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from supervisor import broker, order, polled
 from supervisor.leftovers import is_alive, signal_exactly
 from supervisor.publication import Phase, Publication
+from supervisor.standdown import StandDown
 
 if TYPE_CHECKING:
     import random
@@ -107,6 +108,8 @@ class Loop:
         #: How many jobs no living host takes, and why one of them.
         self._nowhere = (0, "")
         self._stopping = False
+        #: An operator has declared this boot dead.
+        self._stand_down: StandDown | None = None
         self._said: tuple[object, ...] = ()
 
     # --- what other threads call --------------------------------------------------------------------------------
@@ -120,6 +123,11 @@ class Loop:
         """Have the loop take a turn; also what signals write to."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake_w, b"w")
+
+    @property
+    def fenced(self) -> str:
+        """Why this boot may not serve any more, "" while it may."""
+        return self._stand_down.why if self._stand_down is not None else ""
 
     @property
     def wake_fd(self) -> int:
@@ -156,6 +164,8 @@ class Loop:
 
     def _wait(self) -> float:
         now = time.monotonic()
+        if self._stand_down is not None:
+            return _TURN
         gap = self._settings.replies.gap
         times = [self._next_scan - now] if not self._scanning else []
         if self._link is None or self._link.connected:  # else nothing can be sent: the gap's end would make us spin
@@ -215,6 +225,13 @@ class Loop:
                     self._scan_soon()
             case polled.Inspected():
                 self._inspected(event)
+            case polled.Fenced():
+                self._stand_down = StandDown(
+                    event.why,
+                    patience_seconds=self._settings.lock.self_kill_after,
+                    now=time.monotonic(),
+                    send=signal_exactly,
+                )
             case polled.Damaged():
                 log.error("A record of the store is damaged: %s.", event.why)
                 self._scanning = False
@@ -244,6 +261,8 @@ class Loop:
 
     def _delivered(self, event: broker.Delivered) -> None:
         """Journal a message, unless too much waits: then the window fills, and the broker keeps the rest."""
+        if self._stand_down is not None:
+            return  # not acknowledged: another host gets it
         if self._waiting >= self._settings.store.max_waiting:
             if not self._held:
                 log.warning("%d jobs wait: no more are taken until there are fewer.", self._waiting)
@@ -287,6 +306,8 @@ class Loop:
     # --- runs ---------------------------------------------------------------------------------------------------------
 
     def _scanned(self, event: polled.Scanned) -> None:
+        if self._stand_down is not None:
+            return
         self._scanning = False
         self._waiting = event.waiting
         self._nowhere = (event.nowhere, event.why_nowhere)
@@ -399,6 +420,10 @@ class Loop:
 
     def _reconcile(self) -> None:
         now = time.monotonic()
+        if self._stand_down is not None:
+            self._stopping = self._stopping or self._stand_down.is_done(self._runs, self._decided, now)
+            self._describe(now)
+            return
         self._publish(now)
         if now >= self._next_scan and not self._scanning:
             self._scanning = True

@@ -183,6 +183,13 @@ class Inspected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fenced:
+    """An operator has declared this boot of this host dead: nothing more is claimed or sent, and the process ends."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Damaged:
     """A record of the store cannot be read; what it belongs to stands still until an operator has looked at it."""
 
@@ -217,6 +224,7 @@ Found = (
     | Decided
     | NotClaimed
     | Inspected
+    | Fenced
     | Damaged
     | StoreTrouble
     | StoreWell

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from sandbox.linux import proctree
 from supervisor.ending import Ending
+from supervisor.fences import read_fence
+from supervisor.layout import Layout
 from supervisor.promotion import Promotion, repair
 from supervisor.records import Promoted, Take, Target, build
 
@@ -41,6 +43,10 @@ def promote_until_done(cells: RbCells, plan: RunPlan, me: Identity, beat: Callab
         cells.link_promoted(plan.n, Promoted(kind="done", time=time.time(), host=plan.host))
         return Ending.DONE
     k = cells.link_take(plan.n, Take(host=plan.host, boot=me.boot, pid=me.pid, start=me.start))
+    if read_fence(Layout(plan.store), plan.host, me.boot) is not None:
+        # A take of a fenced boot may be removed while we rename: another host promotes, and need not fear us.
+        cells.remove_take(plan.n, k)
+        return Ending.LEFT
     promotion = Promotion(
         cells=cells,
         rb=plan.rb,
@@ -99,18 +105,20 @@ def _give_up(promotion: Promotion, why: str) -> Ending | None:
 
 
 def repair_takes(cells: RbCells, plan: RunPlan, me: Identity) -> None:
-    """Put in what the takes of epoch n left aside, and end those whose makers, of this host, are gone.
+    """Put in what the takes of epoch n left aside, and end those whose makers are proven gone.
 
-    A take of another host stays: its maker may only be frozen, and only its own host, or `fence`, can prove that it is
-    gone (DESIGN §5, 5).
+    Of this host: by its process. A take of another host stays, since its maker may only be frozen, unless an operator
+    has fenced the boot it was made in (DESIGN §5, 5).
     """
     outcome = cells.outcome(plan.n)
     if outcome is not None and outcome.kind == "committed":
         repair(cells, plan.rb, targets_of(outcome))
     for (n, k), take in cells.takes().items():
-        if n == plan.n and take.host == plan.host and _is_gone(take, me):
+        if n == plan.n and _is_gone(take, plan, me):
             cells.remove_take(n, k)
 
 
-def _is_gone(take: Take, me: Identity) -> bool:
+def _is_gone(take: Take, plan: RunPlan, me: Identity) -> bool:
+    if take.host != plan.host:
+        return read_fence(Layout(plan.store), take.host, take.boot) is not None
     return take.boot != me.boot or not proctree.alive(proctree.Identity(take.pid, take.start))

@@ -337,7 +337,11 @@ class Scanner:
         for entry in self.entries():
             if entry.rb not in found:
                 place = journal.find_job(self._layout, entry.job)
-                card = self.card(entry, place) if place is not None else None
+                try:
+                    card = self.card(entry, place) if place is not None else None
+                except records.CorruptRecord as damage:
+                    self.damage[entry.job] = str(damage)
+                    continue
                 if card is not None:
                     found[entry.rb] = card.rb
         return found

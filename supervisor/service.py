@@ -21,6 +21,7 @@ from sandbox.linux import proctree, rlimits
 from supervisor import floors, hosts
 from supervisor.brokerfrom import link_settings
 from supervisor.brokerlink import BrokerLink
+from supervisor.fences import HostFenced
 from supervisor.layout import Layout
 from supervisor.loop import Loop
 from supervisor.nurserylink import NurseryLink
@@ -79,7 +80,8 @@ class Service:
             ready: called once when messages are taken.
 
         Raises:
-            IdentityTaken, UnknownStore, NurseryGone, OSError: it cannot be started.
+            IdentityTaken, HostFenced, UnknownStore, NurseryGone, OSError: it cannot be started.
+            HostFenced: an operator declared this boot dead while it served.
             DefectMet: a thread of ours met a defect.
         """
         settings = self.settings
@@ -127,6 +129,8 @@ class Service:
             nursery.close()
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(run_dir, IDENTITY_FILE))
+        if loop.fenced:
+            raise HostFenced(loop.fenced)
         log.info("Stopped; runs go on under their shepherds.")
 
     def _describe(self, state: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ takes it, and is not acknowledged before. A defect ends the thread and, through 
 
 from __future__ import annotations
 
+import os
 import queue
 import random
 import threading
@@ -14,14 +15,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from supervisor import durable, hosting, intake, journal, order, paths, plans, records, request, scanning
+from supervisor import durable, fences, hosting, intake, journal, order, paths, plans, records, request, scanning
 from supervisor.activeruns import ActiveRuns, active_run
 from supervisor.cells import RbCells
 from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
 from supervisor.ends import ending_of
 from supervisor.fleet import Fleet
 from supervisor.hosting import Place
-from supervisor.hosts import HostBeat, live, read_beat, write_beat
+from supervisor.hosts import HostBeat, live, pulse, readable_beat, write_beat
 from supervisor.leftovers import end_box, is_alive
 from supervisor.nurserylink import NurseryGone
 from supervisor.polled import (
@@ -30,6 +31,7 @@ from supervisor.polled import (
     Damaged,
     Defect,
     Describe,
+    Fenced,
     Found,
     Inspect,
     Mark,
@@ -102,6 +104,9 @@ class Poller(threading.Thread):
         self._next_beat = 0.0
         self._trouble = False
         self._ended = False
+        #: An operator has declared this boot dead.
+        self._fenced = False
+        self._since = time.time()
         self._watch = Watch()
         around = Surroundings(
             host=facts.host,
@@ -159,11 +164,14 @@ class Poller(threading.Thread):
         """Open the store and take the lock of this host's id for life; before the thread is started.
 
         Raises:
-            IdentityTaken, UnknownStore, OSError: this host may not serve.
+            IdentityTaken, HostFenced, UnknownStore, OSError: this host may not serve.
         """
         journal.open_store(self._layout, create=True)
-        self._life = live(self._layout, self._facts.host)
-        known = read_beat(self._layout, self._facts.host)
+        fence = fences.read_fence(self._layout, self._facts.host, self._facts.boot)
+        if fence is not None:
+            raise fences.refusal(fence)
+        self._life = live(self._layout, self._facts.host, self._facts.boot)
+        known = readable_beat(self._layout, self._facts.host)
         self._counter = known.counter if known is not None else 0
 
     def run(self) -> None:
@@ -232,6 +240,8 @@ class Poller(threading.Thread):
         self._tell(StoreTrouble(why=str(error)))
 
     def _do(self, command: Command) -> None:
+        if self._fenced and isinstance(command, Take | Scan | Claim):
+            return  # not acknowledged, so the broker gives it to another host; what was journaled is theirs as well
         match command:
             case Take():
                 self._take(command)
@@ -332,6 +342,8 @@ class Poller(threading.Thread):
         if isinstance(result, Ended):
             self._tell(NotClaimed(rb_part=head.rb, why="ended without a run", cool_down=0.0))
         elif isinstance(result, Left):
+            if result.fenced:
+                self._next_beat = 0.0
             self._tell(NotClaimed(rb_part=head.rb, why=result.why, cool_down=self._cool_down(result)))
         else:
             self._have_forked(result, head)
@@ -431,18 +443,21 @@ class Poller(threading.Thread):
         return time.time() - since >= self._settings.publish.unplaceable_after
 
     def _may_publish(self, epoch: Epoch) -> bool:
-        """Only the claiming host sends, while its heartbeat moves."""
-        if epoch.host == self._facts.host:
+        """Only the claiming host sends, while its heartbeat moves and nobody has fenced it."""
+        if epoch.host == self._facts.host or fences.read_fence(self._layout, epoch.host, epoch.boot) is not None:
             return True
-        beat = read_beat(self._layout, epoch.host)
-        still = self._watch.unmoved(epoch.host, beat and (beat.boot, beat.counter), time.monotonic())
+        still = self._watch.unmoved(epoch.host, pulse(self._layout, epoch.host), time.monotonic())
         return still >= self._settings.lock.takeover_after
 
     def _beat_host(self) -> None:
         now = time.monotonic()
-        if now < self._next_beat:
+        if now < self._next_beat or self._fenced:
             return
         self._next_beat = now + self._settings.lock.beat
+        fence = fences.read_fence(self._layout, self._facts.host, self._facts.boot)
+        if fence is not None:
+            self._fenced = True
+            self._tell(Fenced(why=str(fences.refusal(fence))))
         self._counter += 1
         said = self._described
         write_beat(
@@ -453,6 +468,9 @@ class Poller(threading.Thread):
                 slots=said.slots,
                 running=said.running,
                 time=time.time(),
-                state=said.state,
+                state="stopped" if self._fenced else said.state,
+                pid=os.getpid(),
+                since=self._since,
+                hostname=self._facts.hostname,
             ),
         )

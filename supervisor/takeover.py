@@ -29,6 +29,8 @@ class Evidence:
     run_unmoved: float = 0.0
     #: Seconds both must have stood still.
     takeover_after: float = 180.0
+    #: Another host: the operator who declared this boot of it dead, "" for nobody.
+    fenced_by: str = ""
 
 
 def proof(evidence: Evidence) -> str | None:
@@ -44,6 +46,8 @@ def proof(evidence: Evidence) -> str | None:
         if evidence.shepherd_alive or evidence.tree_alive:
             return None
         return "its shepherd is gone and its box is empty"
+    if evidence.fenced_by:
+        return f"fenced by operator {evidence.fenced_by}"
     if min(evidence.host_unmoved, evidence.run_unmoved) >= evidence.takeover_after:
         return f"host and run stood still for {min(evidence.host_unmoved, evidence.run_unmoved):.0f} s"
     return None

@@ -134,16 +134,25 @@ class Waitlist:
             self._under_way[part] = self._readable(lambda: self._newest(part), None)
         return self._under_way[part]
 
-    def _newest(self, part: str) -> UnderWay | None:
-        component = part
+    def rb_of(self, part: str) -> str | None:
+        """Return the RB of a `waiting` part; None where neither its name nor a request of its jobs tells it."""
         if names.is_digest(part):  # a long name: only a request of the RB tells it whole
             request = next((r for e in self.groups.get(part, [])[:_DEEP] if (r := self.look(e).request)), None)
-            if request is None:
-                return None
-            component = names.encode(request.rb)
-        cells = RbCells(RbPlace(self.layout.path("rb", names.shard(component), component)))
-        n = cells.last()
-        if not n:
+            return None if request is None else request.rb
+        try:
+            return names.decode(part)
+        except ValueError:
+            return None
+
+    def cells_of(self, part: str) -> RbCells | None:
+        """Return the cells of the RB of a `waiting` part; None where its name cannot be told."""
+        rb = self.rb_of(part)
+        return None if rb is None else RbCells(self.layout.rb(rb))
+
+    def _newest(self, part: str) -> UnderWay | None:
+        cells = self.cells_of(part)
+        n = cells.last() if cells is not None else 0
+        if cells is None or not n:
             return None
         if durable.exists(cells.place.promoted(n)):
             return None  # the common case costs one look and no reading

@@ -29,7 +29,8 @@ EPILOG = """\
 go on under their shepherds, and the next supervisor finds them again. `restart` reads the configuration first: one
 that is wrong stops nothing. Without service.log the log is supervisor.log in service.run_dir.
 
-Exit status: 0 done (stop: also where none runs); 70 it could not be done, or one runs already; 78 configuration.
+Exit status: 0 done (stop: also where none runs); 70 it could not be done, or one runs already; 78 configuration;
+79 an operator has declared this boot of the host dead (fence).
 
 Examples:
   autoreduce-supervisor start --config /etc/autoreduce/supervisor.toml

@@ -7,13 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from sandbox.linux import proctree
-from supervisor import archive, durable, merging, shown, waiting
+from supervisor import archive, durable, fences, merging, shown, waiting
 from supervisor.cells import RbCells, read_final
 from supervisor.ending import Ending
 from supervisor.exitcodes import INTERNAL, OK
 from supervisor.flock import acquire
 from supervisor.promoting import targets_of
-from supervisor.promotion import Promotion, failed_name, repair
+from supervisor.promotion import Promotion, asides_of, failed_name, repair
 from supervisor.rblock import LostLock
 from supervisor.records import Take
 from supervisor.verbs import opened
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 For a job whose result was made but could not be put into place within publish.give_up; why says where it is kept. What
-the producer was told is not told again. A newer result of the same RB is never replaced.
+the producer was told is not told again. A newer result of the same RB is never replaced. A result that stood in its
+place and was moved aside since, by a promoter of a host that was fenced and was not dead, is put back.
 
 Exit status: 0 the result, or a newer one, stands; 2 no such job; 70 it could not be put into place.
 
@@ -70,8 +71,12 @@ def promote(store: OpenStore, request: Request) -> tuple[str, int]:
     promoted = cells.promoted(final.n)
     if promoted is None:
         return f"the result of {name} is being put into place, and that is tried again until it is done", INTERNAL
-    if cells.stands(final.n):
+    outcome = cells.outcome(final.n)
+    targets = targets_of(outcome) if outcome is not None else []
+    if cells.stands(final.n) and not _moved_aside(targets, request.rb):
         return f"the result of {name} was put into place before; nothing changes", OK
+    if fences.read_fence(store.layout, store.facts.host, store.facts.boot) is not None:
+        return f"host {store.facts.host} was declared dead in this boot: say it on another host", INTERNAL
     lock = acquire(cells.place.lock)
     if lock is None:
         return (
@@ -81,19 +86,38 @@ def promote(store: OpenStore, request: Request) -> tuple[str, int]:
     try:
         # A take without a waiting entry would be work that no poll sees, if we die in the middle.
         durable.touch(store.layout.path("waiting", waiting.entry_of(request).name), "waiting")
-        return _promote(store, request, cells, final.n, lock)
+        return _promote(store, request, cells, final.n, targets, lock)
     except LostLock as lost:
         return f"the lock of RB {request.rb} was lost ({lost}); try again", INTERNAL
     finally:
         lock.close()
 
 
-def _promote(store: OpenStore, request: Request, cells: RbCells, n: int, lock: RbLock) -> tuple[str, int]:
+def _moved_aside(targets: Sequence[Target], rb: str) -> str:
+    """Return the first target from which a promoter has moved a result of this RB aside, and put none in, or ""."""
+    for target in targets:
+        if target.mode != "replace":
+            continue
+        there = archive.look(target.path)
+        beside = archive.listing(os.path.dirname(target.path))
+        asides = [content for aside in asides_of(target, beside) if (content := archive.look(aside)) is not None]
+        newest = max((content.epoch for content in asides if content.is_of(rb)), default=-1)
+        if newest >= 0 and (there is None or (there.is_of(rb) and there.epoch < newest)):
+            return target.path
+    return ""
+
+
+def _promote(
+    store: OpenStore, request: Request, cells: RbCells, n: int, targets: Sequence[Target], lock: RbLock
+) -> tuple[str, int]:
     name = f"job {request.job}"
     if cells.stands(n):  # read again: what was read before the lock was won decides nothing
-        return f"the result of {name} was put into place before; nothing changes", OK
-    outcome = cells.outcome(n)
-    targets = targets_of(outcome) if outcome is not None else []
+        moved = _moved_aside(targets, request.rb)
+        if not moved:
+            return f"the result of {name} was put into place before; nothing changes", OK
+        lock.beat(cells.last())
+        repair(cells, request.rb, targets)
+        return f'the newest result of RB {request.rb} had been moved aside from "{moved}" and stands again', OK
     newer = _newer(targets, request.rb, n)
     if newer:
         return f'a newer result of RB {request.rb} stands at "{newer}"; nothing changes', OK

@@ -181,7 +181,7 @@ def text(lists: dict[str, list[Row]], now: float, limit: int, not_finished: int)
         found = lists[name]
         cut = name == "waiting" and len(found) >= limit
         rows.append(f"{title}:{f' (the first {limit}; {not_finished} jobs are not finished with)' if cut else ''}")
-        rows += _table([_cells(row, now) for row in found]) or ["  none"]
+        rows += shown.table([_cells(row, now) for row in found]) or ["  none"]
     return rows
 
 
@@ -190,8 +190,3 @@ def _cells(row: Row, now: float) -> list[str]:
     what = f"{row.verdict}: {row.text}" if row.verdict else row.text
     cells = [f"{row.instrument} {row.run}", f"RB {row.rb}", shown.moment(row.since, now), where, f"job {row.job}"]
     return [shown.line(cell, 60) for cell in cells] + [shown.line(what, 300)]
-
-
-def _table(table: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  " + "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip() for cells in table]

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from supervisor import config, logs, pinned, serviceuser
-from supervisor.exitcodes import CONFIG, INTERNAL, OK
+from supervisor.exitcodes import CONFIG, FENCED, INTERNAL, OK
 from supervisor.notify import Notifier
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ EPILOG = """\
 Started as root with service.user set, it makes what needs root, becomes that user, and goes on. Under systemd it tells
 the manager how it is (Type=notify); --nursery-unit is for the unit in etc/systemd/.
 
-Exit status: 0 stopped by SIGTERM or SIGINT; 70 it cannot be started, or met a defect; 78 configuration.
+Exit status: 0 stopped by SIGTERM or SIGINT; 70 it cannot be started, or met a defect; 78 configuration; 79 an operator
+has declared this boot of the host dead (fence): do not restart it, reboot the host.
 
 Example:
   autoreduce-supervisor serve --config /etc/autoreduce/supervisor.toml
@@ -82,6 +83,7 @@ def serve(
         notifier: the service manager.
         nursery_unit: the nursery is a unit of its own.
     """
+    from supervisor.fences import HostFenced
     from supervisor.hosts import IdentityTaken
     from supervisor.journal import UnknownStore
     from supervisor.loop import DefectMet
@@ -94,6 +96,8 @@ def serve(
         Service(settings, notifier, nursery_unit).serve(ready)
     except (IdentityTaken, UnknownStore) as wrong:
         return f"cannot serve: {wrong}", CONFIG
+    except HostFenced as fenced:
+        return f"cannot serve: {fenced}", FENCED
     except (NurseryGone, OSError) as trouble:
         return f"cannot serve: {trouble}", INTERNAL
     except DefectMet as defect:

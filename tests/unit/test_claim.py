@@ -3,79 +3,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from storemaking import make_store, request
+from claimsite import Site
+from storemaking import request
 
-from supervisor import claim, durable, hosts, journal, records, waiting
+from supervisor import claim, durable, journal, records, waiting
 from supervisor.attempts import History, history
 from supervisor.cells import RbCells, link_final, read_final
-from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
+from supervisor.claim import Claimed, Ended, Left
 from supervisor.flock import acquire
 from supervisor.rblock import LostLock, RbLock, read_counter
-from supervisor.records import Cancel, Epoch, Final, Identity, Outcome, Promoted, RunRecord, Take
-from supervisor.takeover import Ruling
-
-
-class Site:
-    """A store with one claimer of host `h0`, whose clocks and processes are played."""
-
-    def __init__(self, tmp_path):
-        self.layout = make_store(tmp_path)
-        self.clock = 1000.0
-        self.wall = 5000.0
-        self.alive = set()
-        self.boxes_end = True
-        self.enabled = True
-        self.refuses = False
-        self.cells = RbCells(self.layout.rb("1"))
-        self.request = request()
-        journal.journal(self.layout, self.request)
-        self.claimer = self.claimer_of("h0", "boot-1")
-
-    def claimer_of(self, host, boot):
-        return Claimer(
-            self.layout,
-            Surroundings(
-                host=host,
-                boot=boot,
-                takeover_after=180.0,
-                max_attempts=3,
-                now=lambda: self.wall,
-                monotonic=lambda: self.clock,
-                is_alive=lambda who: who.pid in self.alive,
-                end_box=lambda run: self.boxes_end,
-                serves=lambda instrument, software: self.enabled,
-                ending=lambda of, n, ruling: Outcome(
-                    kind="committed",
-                    verdict={Ruling.CANCEL: "cancelled", Ruling.REFUSE: "refused"}.get(ruling, "gave_up"),
-                ),
-                refuses=lambda of: self.refuses,
-            ),
-        )
-
-    def claim(self, **changes):
-        return self.claimer.claim(self.request, **changes)
-
-    def epoch(self, n, host="h0", boot="boot-1", job="101"):
-        self.cells.make("1")
-        assert self.cells.link_epoch(n, Epoch(host=host, boot=boot, job=job, time=0.0))
-
-    def run_json(self, n, pid=7, job="101"):
-        who = Identity(pid=pid, start=1, boot="boot-1")
-        place = self.layout.job(job)
-        durable.make_folder(place.attempt(n), "attempt")
-        record = RunRecord(host="h0", shepherd=who, builder=who, token="t", scratch="/s", version="1", time=0.0)
-        durable.replace(place.run(n), records.to_record(record), "run")
-
-    def beat_host(self, host, counter):
-        beat = hosts.HostBeat(host=host, boot="b", counter=counter, slots=1, running=0, version="1", level="none")
-        hosts.write_beat(self.layout, beat)
-
-    def is_free(self):
-        lock = acquire(self.layout.rb("1").lock)
-        if lock is None:
-            return False
-        lock.close()
-        return True
+from supervisor.records import Cancel, Epoch, Final, Outcome
 
 
 @pytest.fixture
@@ -159,9 +96,7 @@ def test_one_moving_heartbeat_alone_keeps_the_epoch(site, moving):
         if moving == "host":
             site.beat_host("h9", turn)
         else:
-            lock = acquire(site.layout.rb("1").lock)
-            lock.beat(1)
-            lock.close()
+            site.beat_run(1)
     assert isinstance(site.claim(), Left)
     assert site.cells.outcome(1) is None
     assert site.is_free()
@@ -364,12 +299,8 @@ def test_releasing_says_whether_it_was_in_time(site):
 
 
 def _promoted_with_take(site, host, boot="boot-1", pid=7):
-    site.epoch(1, job="100")
-    journal.journal(site.layout, request("100"))
-    site.cells.link_outcome(1, Outcome(kind="committed"))
-    link_final(site.layout.job("100"), Final(rb="1", n=1))
-    site.cells.link_promoted(1, Promoted(kind="done"))
-    site.cells.link_take(1, Take(host=host, boot=boot, pid=pid, start=1))
+    site.promoted(1)
+    site.take(1, host, boot=boot, pid=pid)
 
 
 @pytest.mark.parametrize(

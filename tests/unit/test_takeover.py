@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,7 @@ EVIDENCE = st.builds(
     host_unmoved=st.floats(0, 400),
     run_unmoved=st.floats(0, 400),
     takeover_after=st.just(180.0),
+    fenced_by=st.sampled_from(["", "anna"]),
 )
 STATES = st.builds(
     RbState,
@@ -44,7 +47,7 @@ def test_the_proof_is_exactly_the_list_of_the_design(seen):
     if seen.same_host:
         expected = not seen.same_boot or not seen.run_seen or not (seen.shepherd_alive or seen.tree_alive)
     else:
-        expected = seen.host_unmoved >= 180.0 and seen.run_unmoved >= 180.0
+        expected = bool(seen.fenced_by) or (seen.host_unmoved >= 180.0 and seen.run_unmoved >= 180.0)
     assert (proof(seen) is not None) is expected
 
 
@@ -54,6 +57,38 @@ def test_the_proof_is_exactly_the_list_of_the_design(seen):
 def test_one_heartbeat_alone_is_no_proof(host, run, proven):
     seen = Evidence(same_host=False, same_boot=False, host_unmoved=host, run_unmoved=run)
     assert (proof(seen) is not None) is proven
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (Evidence(same_host=True, same_boot=False), "its host has rebooted"),
+        (Evidence(same_host=True, same_boot=False, shepherd_alive=True, tree_alive=True), "its host has rebooted"),
+        (Evidence(same_host=True, same_boot=True), "no shepherd began it and its lock is free"),
+        (Evidence(same_host=True, same_boot=True, run_seen=True), "its shepherd is gone and its box is empty"),
+        (Evidence(same_host=True, same_boot=True, run_seen=True, shepherd_alive=True), None),
+        (Evidence(same_host=False, same_boot=False, host_unmoved=181.4, run_unmoved=200.0), "stood still for 181 s"),
+        (Evidence(same_host=False, same_boot=False, host_unmoved=180.0, run_unmoved=180.0), "stood still for 180 s"),
+        (Evidence(same_host=False, same_boot=False, host_unmoved=179.9, run_unmoved=200.0), None),
+        (Evidence(same_host=False, same_boot=False, fenced_by="anna"), "fenced by operator anna"),
+    ],
+)
+def test_each_clause_of_the_proof_says_its_reason(seen, why):
+    said = proof(seen)
+    assert (said is None) if why is None else (said is not None and why in said)
+
+
+@given(EVIDENCE)
+def test_a_fence_of_our_own_boot_proves_nothing_to_us(seen):
+    """It is the others' proof: a fenced host decides nothing of its living runs by it."""
+    if seen.same_host:
+        assert proof(seen) == proof(replace(seen, fenced_by=""))
+
+
+@given(EVIDENCE, st.floats(0, 400), st.floats(0, 400))
+def test_what_stood_still_for_longer_proves_no_less(seen, host, run):
+    longer = replace(seen, host_unmoved=seen.host_unmoved + host, run_unmoved=seen.run_unmoved + run)
+    assert proof(seen) is None or proof(longer) is not None
 
 
 def test_a_living_process_of_the_box_keeps_the_epoch_though_its_shepherd_is_gone():
