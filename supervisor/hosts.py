@@ -39,6 +39,8 @@ class HostBeat:
     time: float = 0.0
     state: str = "running"
     pid: int = 0
+    #: Why locks between hosts are not proven here, "" where they are or need not be.
+    unproven: str = ""
 
 
 def default_id() -> str:

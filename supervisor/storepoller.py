@@ -363,5 +363,6 @@ class Poller(threading.Thread):
                 failing=dict(self._offers.failing),
                 time=time.time(),
                 state=said.state,
+                unproven=self._facts.unproven,
             ),
         )

@@ -80,6 +80,7 @@ def read(settings: Settings) -> dict[str, Any]:
         "failing": state.get("failing", {}),
         "max_waiting": settings.store.max_waiting,
         "store": state.get("store", "not looked at yet"),
+        "unproven": state.get("unproven", ""),
         "broker": state.get("broker", "not looked at yet"),
     }
 
@@ -108,6 +109,8 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     if isinstance(failing, dict):
         rows += [f"failing: {shown.line(name)}: {shown.line(why, 400)}" for name, why in failing.items()]
     rows.append(f"store:   {shown.line(status['store'])} ({status['store_path']})")
+    if status["unproven"]:
+        rows.append(f"CAUTION: {shown.line(status['unproven'], 600)}")
     rows.append(f"broker:  {shown.line(status['broker'])}")
     return rows
 
