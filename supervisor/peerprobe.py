@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.limits import format_duration
@@ -113,7 +113,7 @@ class Prober:
 
     def _probe(self, meeting: Meeting) -> ProbeReport:
         mine = self.facts()
-        theirs = SideFacts.from_json(meeting.together("hello", cells=self.terms.cells, facts=mine.to_json())["facts"])
+        theirs = SideFacts.from_json(meeting.together("hello", facts=mine.to_json())["facts"])
         sides = {"a": mine, "b": theirs} if meeting.leads else {"a": theirs, "b": mine}
         first = list(probefacts.judge_sides(sides, same_machine=self.same_machine))
         report = ProbeReport(
@@ -124,7 +124,7 @@ class Prober:
             name=probereport.name_of(self.clock.wall(), meeting.presence.offer.token),
         )
         try:
-            seen = {} if _apart(first) else self._steps(Stage(meeting, self.tools, self._agreed(meeting), self.rng))
+            seen = {} if _apart(first) else self._steps(meeting)
         except (OSError, LostLock, records.CorruptRecord) as error:
             self._broken(meeting, report, error)
         meeting.step = "the end"
@@ -141,25 +141,20 @@ class Prober:
         meeting.post("recorded", name=report.name)
         return report
 
-    def _agreed(self, meeting: Meeting) -> Terms:
-        """The terms of who leads count on both sides."""
-        said = meeting.together("terms", cells=self.terms.cells, holds=self.terms.holds, rounds=self.terms.rounds)
-        if meeting.leads:
-            return self.terms
-        return Terms(
-            times=self.terms.times,
-            cells=int(said["cells"]),
-            holds=int(said["holds"]),
-            rounds=int(said["rounds"]),
-            writes=self.terms.writes,
-            bound=self.terms.bound,
-            cached=self.terms.cached,
-        )
-
-    def _steps(self, stage: Stage) -> dict[str, Any]:
+    def _steps(self, meeting: Meeting) -> dict[str, Any]:
+        """Do what both know, as much of it as who leads says."""
+        terms = self.terms
+        known = [step.name for step in self.steps]
+        said = meeting.together("terms", steps=known, cells=terms.cells, holds=terms.holds, rounds=terms.rounds)
+        if not meeting.leads:
+            much = {name: int(said[name]) for name in ("cells", "holds", "rounds")}
+            terms = replace(terms, cells=much["cells"], holds=much["holds"], rounds=much["rounds"])
+        stage = Stage(meeting, self.tools, terms, self.rng)
         seen = {}
         for step in self.steps:
-            stage.meeting.step = step.name
+            if step.name not in said["steps"]:
+                continue
+            meeting.step = step.name
             begun = stage.clock.steady()
             seen[step.name] = step.act(stage)
             self.tell(f"step {step.name} took {format_duration(stage.clock.steady() - begun)}")
