@@ -168,7 +168,9 @@ class ProbeSide:
         """Kill it, wherever it is."""
         if self.process.poll() is None:
             self.process.kill()
-            self.process.communicate()
+        self.process.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            pipe.close()
 
 
 def main(order):
