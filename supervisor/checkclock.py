@@ -16,8 +16,8 @@ from supervisor.checkup import Finding, caution, failed, passed
 _AREA: Final = "clock"
 _REMEDY: Final = "systemctl enable --now chronyd (or systemd-timesyncd)"
 #: Seconds: of a clock that is kept, and what heartbeats of a fleet may differ by before a host seems silent.
-_APART: Final = 2.0
-_FAR_APART: Final = 30.0
+APART: Final = 2.0
+FAR_APART: Final = 30.0
 
 
 def host() -> Finding:
@@ -47,7 +47,7 @@ def judged(ahead: float) -> Finding:
     Args:
         ahead: seconds by which the store's clock is ahead of the host's.
     """
-    if abs(ahead) <= _APART:
+    if abs(ahead) <= APART:
         return passed(_AREA, "store", "files are stamped with this host's time")
     apart = f"the store's clock is {format_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this host's"
-    return (failed if abs(ahead) > _FAR_APART else caution)(_AREA, "store", apart, _REMEDY)
+    return (failed if abs(ahead) > FAR_APART else caution)(_AREA, "store", apart, _REMEDY)

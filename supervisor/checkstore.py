@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from sandbox.limits import GiB, MiB, format_duration, format_size
 from sandbox.linux import trial
-from supervisor import durable, journal, mounted, records
-from supervisor.checkup import Finding, caution, failed, passed
+from supervisor import durable, journal, lockproof, mounted, mountrules, probereport, records, storeground
+from supervisor.checkup import Finding, Status, caution, failed, passed
 from supervisor.flock import acquire
 from supervisor.layout import Layout
 from supervisor.rblock import LostLock
@@ -22,7 +22,8 @@ from supervisor.rblock import LostLock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from supervisor.mounted import Mount
+    from supervisor.mountrules import LockTimes
+    from supervisor.storeground import Ground
 
 _AREA: Final = "store"
 #: Free space below which a store is in danger, and below which it cannot be worked with.
@@ -35,23 +36,29 @@ _TOO_FEW: Final = 1000
 _SLOW: Final = 1.0
 
 
-def findings(path: str, *, unproven: bool, several: bool) -> list[Finding]:
+def findings(path: str, *, unproven: bool, several: bool, host: str, times: LockTimes) -> list[Finding]:
     """Look at the store, its file system, its lock and its time.
 
     Args:
         path: `store.path`.
         unproven: `store.unproven`.
         several: whether other hosts have been seen in it, whose locks must hold against ours.
+        host: the id of this host, for the probes that name it.
+        times: `lock.*`.
     """
     layout = Layout(os.path.abspath(path))
     absent = _absence(layout)
     if absent:
         return [absent]
     found = [*_folder(layout.root), _writing(layout), *room(_AREA, layout.root)]
-    mount = mounted.here(layout.root)
-    if mount is not None:
-        found.append(_kind(mount, unproven=unproven, several=several))
-    return [*found, _lock(layout)]
+    ground = storeground.read(layout.root)
+    if ground is not None:
+        found += mount_findings(ground, times, unproven=unproven, several=several)
+    found.append(_lock(layout))
+    if ground is not None:
+        proof = lockproof.weigh(ground, host, probereport.newest_first(layout), times, time.time())
+        found += proof.finding(unproven=unproven)
+    return found
 
 
 def _absence(layout: Layout) -> Finding | None:
@@ -142,24 +149,34 @@ def room(area: str, path: str, needed: int = 0) -> Iterator[Finding]:
         yield make(area, "inodes", f"{facts.f_favail} files can still be made", f"remove files below {path}")
 
 
-def _kind(mount: Mount, *, unproven: bool, several: bool) -> Finding:
-    problem = mounted.lock_problem(mount)
-    name = f"{mount.kind} at {mount.point}"
-    if mount.kind in mounted.LOCAL and several:
-        return failed(
-            _AREA,
-            name,
-            "other hosts have been seen in this store, and it lies on a file system of one host",
-            "put store.path on a shared file system",
-        )
-    if mount.kind == "tmpfs":
-        return caution(_AREA, name, "lies in memory: every accepted message is lost when the host stops")
-    if not problem:
-        scope = "one host" if mount.kind in mounted.LOCAL else "a fleet"
-        return passed(_AREA, name, f"good for {scope}")
-    if unproven:
-        return caution(_AREA, name, f"{problem}; store.unproven allows it")
-    return failed(_AREA, name, problem, "mount it with working locks (NFSv4 without local_lock), or use another")
+def mount_findings(ground: Ground, times: LockTimes, *, unproven: bool, several: bool) -> list[Finding]:
+    """Say what the mount of a store promises (pure).
+
+    Args:
+        ground: what the store lies on.
+        times: `lock.*`.
+        unproven: `store.unproven`, with which a mount that is refused is a caution.
+        several: whether other hosts have been seen in the store.
+    """
+    name = f"{ground.kind} at {ground.point}"
+    if ground.is_local and several:
+        return [
+            failed(
+                _AREA,
+                name,
+                "other hosts have been seen in this store, and it lies on a file system of one host",
+                "put store.path on a shared file system",
+            )
+        ]
+    found = mountrules.findings(ground, times)
+    if not found:
+        return [passed(_AREA, name, f"good for {'one host' if ground.is_local else 'a fleet'}")]
+    return [
+        caution(each.area, each.name, f"{each.text}; store.unproven allows it", each.remedy)
+        if unproven and each.status is Status.FAIL
+        else each
+        for each in found
+    ]
 
 
 def _lock(layout: Layout) -> Finding:

@@ -23,6 +23,8 @@ from supervisor import (
     checkstore,
     durable,
     floors,
+    hosts,
+    lockproof,
     offers,
     serviceuser,
 )
@@ -159,7 +161,13 @@ def _places(settings: Settings, patience: float) -> list[Finding]:
     store = settings.store
 
     def look_at_store() -> list[Finding]:
-        return checkstore.findings(store.path, unproven=store.unproven, several=_others(store.path))
+        return checkstore.findings(
+            store.path,
+            unproven=store.unproven,
+            several=_others(store.path),
+            host=settings.host.id or hosts.default_id(),
+            times=lockproof.times_of(settings),
+        )
 
     findings = look_at("store", store.path, look_at_store)
     findings += look_at("clock", "store", lambda: checkclock.store(store.path))

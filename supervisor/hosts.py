@@ -43,6 +43,8 @@ class HostBeat:
     pid: int = 0
     since: float = 0.0
     hostname: str = ""
+    #: Why locks between hosts are not proven here, "" where they are or need not be.
+    unproven: str = ""
 
 
 def default_id() -> str:

@@ -1,22 +1,21 @@
-"""The file system that a path lies on, and what it promises of locks between hosts (the rules are pure).
-
-Where locks hold is measured in the lab for NFSv4.2; of the others stands here what their own documentation says:
-nfs(5) `local_lock` and `nolock`, mount.lustre(8) `flock` and `localflock`, mount.ceph(8).
-"""
+"""The file system that a path lies on, read from the kernel's table of mounts; `mountrules` says what it promises."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sandbox.linux import procpath
-from sandbox.tree import lies_below
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Of one machine alone; what they keep is gone with it.
-LOCAL: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay", "tmpfs", "jfs"})
-#: Network file systems whose flock(2) excludes other hosts.
-_LOCKING: Final = frozenset({"nfs4", "ceph", "gpfs", "gfs2", "ocfs2"})
+LOCAL: Final = frozenset(
+    {"ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "zfs", "f2fs", "jfs", "overlay", "tmpfs", "ramfs", "rootfs"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,39 +25,77 @@ class Mount:
     point: str
     kind: str
     source: str
+    #: Those of the mount and those of its file system.
     options: frozenset[str]
+    #: Numbers of the kernel: this mount, and the one whose folder it covers.
+    number: int = 0
+    parent: int = 0
 
 
 def parse(mountinfo: str) -> tuple[Mount, ...]:
-    """Read the text of /proc/<pid>/mountinfo (proc_pid_mountinfo(5)); a line that is none is left out."""
+    """Read the text of /proc/<pid>/mountinfo (proc_pid_mountinfo(5)); a line that is none is left out.
+
+    Blanks and line ends of names are octal numbers there, so that nothing but a blank parts two fields; a source may be
+    empty.
+    """
     found = []
-    for text in mountinfo.splitlines():
+    for text in mountinfo.split("\n"):
         before, separator, after = text.partition(" - ")
-        fields, kind = before.split(), after.split()
-        if separator and len(fields) >= 6 and len(kind) >= 3:
-            options = frozenset((*fields[5].split(","), *kind[2].split(",")))
+        fields, kind = before.split(" "), after.split(" ")
+        if separator and len(fields) >= 6 and len(kind) >= 3 and fields[0].isdecimal() and fields[1].isdecimal():
             found.append(
-                Mount(point=procpath.plain(fields[4]), kind=kind[0], source=procpath.plain(kind[1]), options=options)
+                Mount(
+                    point=procpath.plain(fields[4]),
+                    kind=kind[0],
+                    source=procpath.plain(kind[1]),
+                    options=frozenset((*fields[5].split(","), *kind[2].split(","))),
+                    number=int(fields[0]),
+                    parent=int(fields[1]),
+                )
             )
     return tuple(found)
 
 
 def of(path: str, mounts: tuple[Mount, ...]) -> Mount | None:
-    """Return what a path lies on: the last of the longest mount points above it.
+    """Return what a path lies on, as the kernel walks it: a mount counts only where it covers what is seen there.
 
     Args:
         path: absolute, with its links resolved.
-        mounts: in the order in which they were made.
+        mounts: of one table; one that another was mounted over later is in it still.
     """
-    above = [mount for mount in mounts if lies_below(path, mount.point)]
-    return max(enumerate(above), key=lambda item: (len(item[1].point), item[0]))[1] if above else None
+    numbers = {mount.number for mount in mounts}
+    at: Mount | None = None
+    for place in _upwards(path):
+        while True:
+            over = [mount for mount in mounts if mount.point == place and _covers(mount, at, numbers)]
+            if not over:
+                break
+            at = over[-1]
+    return at
+
+
+def _covers(mount: Mount, at: Mount | None, numbers: set[int]) -> bool:
+    if at is None:  # the first has a parent outside of what this process sees, or none
+        return mount.parent not in numbers or mount.parent == mount.number
+    return mount.parent == at.number != mount.number
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """Yield the folders on the way from / to a path, and the path."""
+    yield "/"
+    parts = [part for part in path.split("/") if part]
+    for count in range(1, len(parts) + 1):
+        yield "/" + "/".join(parts[:count])
 
 
 def here(path: str) -> Mount | None:
     """Return what a path of this host lies on, None where nobody can tell; a path that is not there counts as meant."""
+    real = os.path.realpath(path)
+    with contextlib.suppress(OSError):
+        os.stat(os.path.join(standing(real), "."))  # an automount comes up by being entered
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            return of(os.path.realpath(path), parse(file.read()))
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            return of(real, parse(file.read()))
     except OSError:
         return None
 
@@ -68,17 +105,3 @@ def standing(path: str) -> str:
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
-
-
-def lock_problem(mount: Mount) -> str:
-    """Return why locks on a file system do not keep other hosts out, "" where they do or where it is of one host."""
-    if mount.kind in LOCAL:
-        return ""
-    if "nolock" in mount.options or any(f"local_lock={word}" in mount.options for word in ("all", "flock")):
-        return f"{mount.point} is mounted so that its locks stay on this host (nolock or local_lock)"
-    if mount.kind == "lustre":
-        held = "flock" in mount.options and "localflock" not in mount.options
-        return "" if held else f"{mount.point} is mounted without -o flock"
-    if mount.kind in _LOCKING:
-        return ""
-    return f"nobody has proven that locks on a file system of kind {mount.kind} keep other hosts out"

@@ -31,6 +31,8 @@ class HostFacts:
     code_version: str
     #: What the interpreters need behind a tree, by the name of their profile.
     closures: Mapping[str, Closure] = field(default_factory=dict)
+    #: Why locks between hosts are not proven here, "" where they are or need not be.
+    unproven: str = ""
 
 
 def errand(

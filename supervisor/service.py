@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sandbox.linux import proctree, rlimits
-from supervisor import floors, hosts
+from supervisor import floors, hosts, lockproof
 from supervisor.brokerfrom import link_settings
 from supervisor.brokerlink import BrokerLink
 from supervisor.fences import HostFenced
@@ -72,6 +72,8 @@ class Service:
     notifier: Notifier
     #: A unit of its own runs the nursery; none is started from here.
     nursery_unit: bool = False
+    #: Why locks between hosts are not proven here, "" where they are or need not be.
+    unproven: str = ""
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -80,7 +82,7 @@ class Service:
             ready: called once when messages are taken.
 
         Raises:
-            IdentityTaken, HostFenced, UnknownStore, NurseryGone, OSError: it cannot be started.
+            IdentityTaken, HostFenced, UnknownStore, Unproven, NurseryGone, OSError: it cannot be started.
             HostFenced: an operator declared this boot dead while it served.
             DefectMet: a thread of ours met a defect.
         """
@@ -89,7 +91,11 @@ class Service:
         run_dir = settings.service.run_dir
         os.makedirs(run_dir, mode=0o750, exist_ok=True)
         os.makedirs(settings.spool.path, mode=0o700, exist_ok=True)
-        facts = facts_of(settings)
+        layout = Layout(os.path.abspath(settings.store.path))
+        self.unproven = lockproof.at_start(settings, layout, time.time())
+        if self.unproven:
+            log.warning("CAUTION: %s", self.unproven)
+        facts = replace(facts_of(settings), unproven=self.unproven)
         offers = find_out(settings)  # here, while there is one thread
         facts = replace(facts, closures=offers.closures)
         for problem in floors.problems(settings, offers.level):
@@ -105,7 +111,7 @@ class Service:
         nursery = NurseryLink(
             run_dir, facts.code_version, os.path.join(run_dir, "nursery.log"), start=not self.nursery_unit
         )
-        poller = Poller(settings, Layout(os.path.abspath(settings.store.path)), facts, nursery, offers, loop.tell)
+        poller = Poller(settings, layout, facts, nursery, offers, loop.tell)
         poller.take_identity()
         nursery.ensure()
         link = self._link(loop)
@@ -135,7 +141,7 @@ class Service:
 
     def _describe(self, state: dict[str, object]) -> None:
         """Show how it goes: to `status`, and to the service manager in one line."""
-        write_local(self.settings.service.run_dir, STATE_FILE, state)
+        write_local(self.settings.service.run_dir, STATE_FILE, {**state, "unproven": self.unproven})
         self.notifier.status(status_line(state))
 
     def _link(self, loop: Loop) -> BrokerLink | None:

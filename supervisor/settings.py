@@ -47,7 +47,8 @@ class Store(Section):
     )
     unproven: StrictBool = setting(
         False,
-        "Use a file system whose locks could not be proven to work between hosts. Two runs of one RB may then overlap.",
+        "Serve from a network file system although no recorded pass of `doctor --peer` names this host, or its mount "
+        "breaks locks. Two runs of one RB may then overlap; the log, `status` and `doctor` say so.",
     )
 
 

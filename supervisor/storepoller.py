@@ -472,5 +472,6 @@ class Poller(threading.Thread):
                 pid=os.getpid(),
                 since=self._since,
                 hostname=self._facts.hostname,
+                unproven=self._facts.unproven,
             ),
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
-from supervisor import config, configfiles, floors, offers, serviceuser
+from supervisor import config, configfiles, floors, lockproof, offers, serviceuser
 from supervisor.exitcodes import CONFIG, OK
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ def main(args: argparse.Namespace) -> int:
 
 def _of_host(settings: Settings) -> list[str]:
     """Returns what this host does not offer of it: files, the service's user, and isolation."""
-    problems = [*configfiles.problems(settings, os.environ), *serviceuser.problems(settings)]
+    unproven = lockproof.asked(settings, time.time())
+    problems = [
+        *configfiles.problems(settings, os.environ),
+        *serviceuser.problems(settings),
+        *([unproven] if unproven else []),
+    ]
     try:
         with offers.spool_of(settings) as spool:
             found = offers.find_out_with(settings.interpreter.profiles().each(), spool)

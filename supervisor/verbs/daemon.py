@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from supervisor import pinned, rundir, serviceuser, shown
@@ -27,7 +28,8 @@ _LOG = "supervisor.log"
 EPILOG = """\
 `start` returns when the supervisor takes messages, or with what keeps it from that. `stop` waits for its end; runs
 go on under their shepherds, and the next supervisor finds them again. `restart` reads the configuration first: one
-that is wrong stops nothing. Without service.log the log is supervisor.log in service.run_dir.
+that is wrong stops nothing, nor does a store whose locks are not proven (`doctor --peer`). Without service.log the log
+is supervisor.log in service.run_dir.
 
 Exit status: 0 done (stop: also where none runs); 70 it could not be done, or one runs already; 78 configuration;
 79 an operator has declared this boot of the host dead (fence).
@@ -60,6 +62,13 @@ def main(args: argparse.Namespace) -> int:
         return settings
     try:
         notes = serviceuser.assume(settings) if args.verb != "stop" else []
+        if args.verb == "restart":
+            from supervisor import lockproof  # `stop` needs nothing of it
+
+            refused = lockproof.asked(settings, time.time())
+            if refused:
+                shown.complain(f"cannot restart, and nothing was stopped: {refused}")
+                return CONFIG
         if args.verb != "start":
             status = stop(settings.service.run_dir, args.patience)
             if status != OK or args.verb == "stop":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from supervisor import config, shown
 from supervisor.exitcodes import CONFIG, INTERNAL, OK, UNFIT, USAGE
+from supervisor.verbs import peer
 
 if TYPE_CHECKING:
     import argparse
@@ -24,14 +25,20 @@ Each guard is tried in a real box by doing what it forbids, and what that makes 
 configuration only the host and the interpreter are looked at. With a service.user named, root becomes that user first,
 with the control groups handed over, as serve does.
 
+doctor --peer, said on two hosts of a fleet at about the same time, tries between them what the store's file system has
+to promise: that locks exclude, records have one winner, and each sees what the other did. Its record in the store is
+what lets both serve from a network file system.
+
 doctor interpreter [PROGRAM|PROFILE] explains what an interpreter needs to be seen in a box, tries it with just that,
 and prints the table to write. --import adds what loads only when a module is imported.
 
-Exit status: 0 all pass, or cautions alone; 1 something fails; 2 usage; 70 nothing could be tried; 78 configuration.
+Exit status: 0 all pass, or cautions alone; 1 something fails; 2 usage; 70 nothing could be tried (--peer:
+nobody came, or the other host did not go on to the end); 78 configuration.
 
 Examples:
   autoreduce-supervisor doctor
   sudo -u autoreduce autoreduce-supervisor doctor --config /etc/autoreduce/supervisor.toml --json
+  autoreduce-supervisor doctor --peer --config /etc/autoreduce/supervisor.toml
   autoreduce-supervisor doctor interpreter /opt/mantid/bin/python --import mantid
 """
 
@@ -46,6 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--import", metavar="MODULE", dest="imports", action="append", default=[], help="let the interpreter import it"
     )
+    peer.arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--config", metavar="FILE", help=f"the configuration (default: {config.DEFAULT_PATH} if it is there)"
@@ -61,6 +69,8 @@ def main(args: argparse.Namespace) -> int:
         shown.complain(str(found))
         return CONFIG
     try:
+        if args.peer:
+            return peer.main(args, settings)
         if args.what == "interpreter":
             return _interpreter(args, settings, configured=configured)
         return _checkup(args, settings, configured=configured)

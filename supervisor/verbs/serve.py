@@ -86,6 +86,7 @@ def serve(
     from supervisor.fences import HostFenced
     from supervisor.hosts import IdentityTaken
     from supervisor.journal import UnknownStore
+    from supervisor.lockproof import Unproven
     from supervisor.loop import DefectMet
     from supervisor.nurserylink import NurseryGone
     from supervisor.service import Service
@@ -94,7 +95,7 @@ def serve(
         log.log(logging.WARNING if note.startswith("CAUTION") else logging.INFO, "%s", note)
     try:
         Service(settings, notifier, nursery_unit).serve(ready)
-    except (IdentityTaken, UnknownStore) as wrong:
+    except (IdentityTaken, UnknownStore, Unproven) as wrong:
         return f"cannot serve: {wrong}", CONFIG
     except HostFenced as fenced:
         return f"cannot serve: {fenced}", FENCED

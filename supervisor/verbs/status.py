@@ -81,6 +81,7 @@ def read(settings: Settings) -> dict[str, Any]:
         "nowhere": state.get("nowhere", {}),
         "max_waiting": settings.store.max_waiting,
         "store": state.get("store", "not looked at yet"),
+        "unproven": state.get("unproven", ""),
         "broker": state.get("broker", "not looked at yet"),
     }
 
@@ -112,6 +113,8 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     if isinstance(nowhere, dict) and nowhere.get("jobs"):
         rows.append(f"stuck:   {nowhere['jobs']} that no living host takes: {shown.line(nowhere.get('why'), 400)}")
     rows.append(f"store:   {shown.line(status['store'])} ({status['store_path']})")
+    if status["unproven"]:
+        rows.append(f"CAUTION: {shown.line(status['unproven'], 600)}")
     rows.append(f"broker:  {shown.line(status['broker'])}")
     return rows
 

@@ -17,10 +17,11 @@ from sandbox.linux import acts
 from sandbox.proving import ASKED, Proof, judged
 from sandbox.trialbox import Answer, Tried, read_answers
 from sandbox.verdict import Verdict
-from supervisor import checkbroker, checkclock, checkguards, checkplaces, checkstore, interpreterneeds, mounted
+from supervisor import checkbroker, checkclock, checkguards, checkplaces, checkstore, interpreterneeds
 from supervisor.checkrun import bounded
 from supervisor.checkup import Checkup, Finding, Status, caution, failed, passed
 from supervisor.interpreterneeds import Needs
+from supervisor.mountrules import LockTimes
 from supervisor.profiles import Profile, Profiles
 
 GROUPS = {"memory": "cgroup-v2", "processes": "cgroup-v2", "kill": "cgroup.kill"}
@@ -247,52 +248,7 @@ def test_an_answer_counts_once_and_its_text_is_made_safe():
     assert read_answers(b"\n" * 600 + line) == {}
 
 
-# --- file systems
-
-
-MOUNTS = """\
-27 0 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-40 27 0:40 / /mnt/a\\040b rw,relatime - nfs4 server:/a rw,vers=4.2,local_lock=none
-41 27 0:41 / /data rw - nfs server:/d rw,vers=3,nolock,local_lock=all
-42 41 0:42 / /data/scratch rw - lustre m@tcp:/l rw,flock
-43 27 0:43 / /data/scratch rw - tmpfs tmpfs rw
-line that is none
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/", "ext4"),
-        ("/home/x", "ext4"),
-        ("/mnt/a b/store", "nfs4"),
-        ("/mnt/a bc", "ext4"),
-        ("/data", "nfs"),
-        ("/data/scratch/x", "tmpfs"),
-    ],
-)
-def test_a_path_lies_on_the_last_of_the_nearest_mounts(path, kind):
-    assert mounted.of(path, mounted.parse(MOUNTS)).kind == kind
-
-
-@pytest.mark.parametrize(
-    ("kind", "options", "words"),
-    [
-        ("ext4", "rw", ""),
-        ("nfs4", "rw,vers=4.2,local_lock=none", ""),
-        ("ceph", "rw", ""),
-        ("nfs4", "rw,local_lock=flock", "stay on this host"),
-        ("nfs", "rw,nolock", "stay on this host"),
-        ("nfs", "rw,vers=3", "nobody has proven"),
-        ("lustre", "rw,flock", ""),
-        ("lustre", "rw,flock,localflock", "without -o flock"),
-        ("fuse.sshfs", "rw", "nobody has proven"),
-    ],
-)
-def test_which_file_systems_keep_other_hosts_out(kind, options, words):
-    mount = mounted.Mount(point="/s", kind=kind, source="x", options=frozenset(options.split(",")))
-    problem = mounted.lock_problem(mount)
-    assert (problem == "") if not words else words in problem
+# --- places
 
 
 def test_a_host_serves_the_roots_that_it_has_and_fails_only_without_any():
@@ -337,7 +293,8 @@ def store(tmp_path):
 
 
 def look(path, *, unproven=False, several=False):
-    return {each.name: each for each in checkstore.findings(str(path), unproven=unproven, several=several)}
+    found = checkstore.findings(str(path), unproven=unproven, several=several, host="h0", times=LockTimes())
+    return {each.name: each for each in found}
 
 
 def test_a_good_store_is_written_and_locked_and_left_as_it_was(store):
