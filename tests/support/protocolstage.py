@@ -29,6 +29,7 @@ from supervisor import (
     claim,
     durable,
     failpoints,
+    fences,
     flock,
     hosts,
     journal,
@@ -392,6 +393,15 @@ class Stage:
         host.boots += 1
         host.state = "up"
 
+    def fence(self, host: Host) -> None:
+        """An operator says that the host is dead in its boot of now."""
+        self.schedule.append(f"fence {host.id}")
+        assert fences.link_fence(self.layout, fences.Fence(host=host.id, boot=host.boot, who="anna"))
+
+    def is_fenced(self, host: Host) -> bool:
+        """Whether the boot of now is fenced; looked up without a turn."""
+        return os.path.exists(self.layout.fence(host.id, host.boot))
+
     def pass_time(self) -> None:
         """`takeover_after` passes: whoever lives has moved its counter meanwhile."""
         self.clock += _TAKEOVER + 1
@@ -437,7 +447,11 @@ class Stage:
                 unplaceable=lambda _: "",
                 unplaceable_after=1e9,
                 max_attempts=3,
-                may_publish=lambda epoch: epoch.host == host.id or self.hosts[epoch.host].state != "up",
+                may_publish=lambda epoch: (
+                    epoch.host == host.id
+                    or self.hosts[epoch.host].state != "up"
+                    or fences.read_fence(self.layout, epoch.host, epoch.boot) is not None
+                ),
                 has_left_take=lambda rb_cells: claimer.left_take(rb_cells) is not None,
                 now=lambda: self.wall,
             )
@@ -466,6 +480,9 @@ class Stage:
             if actor.errand is not None and os.path.exists(self.layout.job(actor.errand.job).run(actor.errand.n))
         ]  # adopted by run.json; of one that has none yet a new supervisor knows nothing
         while True:
+            if fences.read_fence(self.layout, host.id, host.boot) is not None:
+                failpoints.point("idle")  # it has stood down
+                continue
             heads, finished, _ = scanner.scan()
             journal.match_remembered(self.layout, self.wall)
             for done in finished:
@@ -800,7 +817,7 @@ class Stage:
 
     def unfinished(self) -> str:
         """What is still to be done, or ""."""
-        silent = {host.id for host in self.hosts.values() if host.state != "up"}
+        silent = {host.id for host in self.hosts.values() if host.state != "up" and not self.is_fenced(host)}
         standing = {
             rb: {_json(os.path.join(self.layout.rb(rb).folder("promoting"), take))["host"] for take in self.takes(rb)}
             for rb in self.rbs
@@ -819,6 +836,8 @@ class Stage:
             for take in self.takes(rb):
                 record = _json(os.path.join(self.layout.rb(rb).folder("promoting"), take)) or {}
                 maker = next(actor for actor in self.actors if actor.pid == record["pid"])
+                if self.is_fenced(maker.host):
+                    return f"the take {take} of the fenced {maker.host.id}"
                 if maker.host.id not in silent and not maker.doomed:
                     return f"the take {take} of {maker.name}, which ended by itself"
             if sum(1 for other in self.rbs if self.target_of(other) == self.target_of(rb)) > 1:

@@ -17,12 +17,15 @@ from protocolstage import Stage, Violation
 from supervisor import archive, claim, durable, journal, promoting, promotion, records
 from supervisor.cells import RbCells
 from supervisor.claim import Claimer
+from supervisor.plans import HostFacts
 from supervisor.promotion import Promotion, staging_name
 from supervisor.rblock import RbLock
 from supervisor.records import Cancel
 from supervisor.scanning import Scanner
 from supervisor.storehand import StoreHand
 from supervisor.takeover import JobFacts
+from supervisor.verbs.opened import OpenStore
+from supervisor.verbs.promote import promote
 
 
 @pytest.fixture
@@ -693,6 +696,127 @@ def test_M5_an_aside_deleted_before_promoted_is_the_loss_of_the_good_copy(stage,
         stage.finish(promoter)
 
 
+# --- an operator's word ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frozen_at", _FROZEN_AT, ids=lambda at: at.split(".")[1].replace(" ", "_"))
+def test_a_fenced_host_that_is_dead_leaves_no_take_and_no_result_aside(stage, frozen_at):
+    zombie, _, _, h0, _ = _two_jobs(stage)
+    stage.until(zombie, frozen_at)
+    stage.die(h0)
+    stage.settle()
+    stage.fence(h0)
+    stage.settle()
+    assert stage.takes("1") == []
+    assert stage.content(stage.target_of("1")) == (2, True)
+    assert os.listdir(stage.layout.waiting) == []
+
+
+@pytest.mark.parametrize("frozen_at", _FROZEN_AT, ids=lambda at: at.split(".")[1].replace(" ", "_"))
+def test_a_host_that_was_fenced_and_only_frozen_harms_nothing_when_it_lands_late(stage, frozen_at):
+    zombie, _, _, h0, _ = _two_jobs(stage)
+    stage.until(zombie, frozen_at)
+    stage.freeze(h0)
+    stage.fence(h0)
+    stage.settle()
+    assert stage.takes("1") == [], "the take of a fenced boot stands"
+    stage.thaw(h0)
+    stage.tolerated |= {"OLDER-OVERWRITES-NEWER"}  # for a moment, without a take: that is what the word was to exclude
+    stage.finish(zombie)
+    stage.tolerated.clear()
+    stage.settle()
+    assert stage.content(stage.target_of("1")) == (2, True)
+
+
+def test_only_a_promoter_that_dies_after_a_wrong_word_leaves_a_result_aside_and_promote_puts_it_back(stage):
+    zombie, _, second, h0, h1 = _two_jobs(stage)
+    stage.until(zombie, "archive.rename aside before")
+    stage.freeze(h0)
+    stage.fence(h0)
+    stage.settle()
+    stage.thaw(h0)
+    stage.tolerated |= {"OLDER-OVERWRITES-NEWER"}
+    stage.until(zombie, "archive.rename aside after")
+    stage.crash(zombie)
+    assert stage.content(stage.target_of("1")) is None
+    with pytest.raises(Violation, match="STUCK: target of 1"):
+        stage.settle()
+    facts = HostFacts(host=h1.id, hostname=h1.id, boot=h1.boot, code_version="1")
+    store = OpenStore(settings=None, layout=stage.layout, facts=facts)
+    text, status = promote(store, second)
+    assert (status, "stands again" in text) == (0, True)
+    assert stage.content(stage.target_of("1")) == (2, True)
+    assert "nothing changes" in promote(store, second)[0]
+    stage.settle()
+
+
+def test_promote_on_a_fenced_host_renames_nothing(stage):
+    first = stage.add_job("101")
+    h0 = stage.hosts["h0"]
+    n = stage.commit(first, h0)
+    RbCells(stage.layout.rb("1")).link_promoted(n, records.Promoted(kind="failed", why="a test"))
+    stage.fence(h0)
+    facts = HostFacts(host=h0.id, hostname=h0.id, boot=h0.boot, code_version="1")
+    text, status = promote(OpenStore(settings=None, layout=stage.layout, facts=facts), first)
+    assert (status, "declared dead" in text) == (70, True)
+    assert stage.takes("1") == []
+    assert stage.content(stage.target_of("1")) == (0, True)
+
+
+@pytest.mark.parametrize("at", ["store.rename run before", "store.link started before", "box turn"])
+def test_a_fence_revokes_at_the_next_look_and_a_late_shepherd_publishes_nothing(stage, at):
+    stage.add_job("101")
+    h0, h1 = stage.hosts.values()
+    shepherd = _run_until(stage, h0, at)
+    stage.freeze(h0)
+    stage.fence(h0)
+    stage.poll(h1)
+    assert stage.cells_of("1")[0]["outcome"]["why"] == "fenced by operator anna"
+    stage.thaw(h0)
+    stage.finish(shepherd)
+    stage.settle()
+    assert [c["outcome"]["kind"] for c in stage.cells_of("1")] == ["revoked", "committed"]
+
+
+def test_a_fence_without_the_flock_revokes_nothing(stage):
+    stage.add_job("101")
+    h0, h1 = stage.hosts.values()
+    shepherd = _run_until(stage, h0, "box turn")
+    stage.fence(h0)  # a word that was wrong: the host lives, and its shepherd has the lock
+    for _ in range(3):
+        stage.pass_time()
+        stage.poll(h1)
+    assert stage.cells_of("1")[0]["outcome"] is None
+    stage.finish(shepherd)
+    assert stage.cells_of("1")[0]["outcome"]["kind"] == "committed"
+    assert stage.cells_of("1")[0]["promoted"] is None, "a promoter of a fenced boot renames nothing"
+    assert stage.takes("1") == []
+    stage.settle()
+    assert stage.content(stage.target_of("1")) == (1, True)
+
+
+def test_a_fence_with_the_flock_left_out_revokes_a_living_run(stage, monkeypatch):
+    monkeypatch.setattr(claim, "acquire", _lock_without_flock)
+    stage.add_job("101")
+    h0, h1 = stage.hosts.values()
+    _run_until(stage, h0, "box turn")
+    stage.fence(h0)
+    stage.poll(h1)
+    assert stage.cells_of("1")[0]["outcome"]["why"] == "fenced by operator anna"
+
+
+def test_replies_of_a_fenced_boot_are_sent_by_others_at_once(stage):
+    first = stage.add_job("101")
+    h0, h1 = stage.hosts.values()
+    stage.finish(stage.promoter(h0, first, stage.commit(first, h0)))
+    stage.poll(h1)
+    assert not os.path.exists(stage.layout.job("101").published), "h0 lives: it sends them itself"
+    stage.fence(h0)
+    stage.poll(h1)
+    assert os.path.exists(stage.layout.job("101").published)
+    stage.settle()
+
+
 # --- promotion: what the code has beyond the model -----------------------------------------------------------------
 
 
@@ -793,7 +917,17 @@ def test_a_file_where_the_result_folder_belongs_ends_as_failed(impatient):
 
 def _draw(stage, rng):
     """One schedule: turns in any order, and faults within a budget; then one host goes on alone."""
-    faults = {"freeze": 2, "thaw": 3, "crash": 2, "supervisor": 1, "die": 1, "archive": 1, "time": 6, "cancel": 1}
+    faults = {
+        "freeze": 2,
+        "thaw": 3,
+        "crash": 2,
+        "supervisor": 1,
+        "die": 1,
+        "archive": 1,
+        "time": 6,
+        "cancel": 1,
+        "fence": 1,
+    }
     jobs = [stage.add_job(str(101 + i), rb="1" if i < 3 else "2") for i in range(rng.choice((2, 3, 4)))]
     if rng.random() < 0.5:
         stage.give_up = 0.0
@@ -840,6 +974,10 @@ def _fault(stage, rng, budget, jobs):
         stage.crash(stage.supervisor(rng.choice(up)))
     elif kind == "die" and up:
         stage.die(rng.choice(up))
+    elif kind == "fence" and (off := [host for host in stage.hosts.values() if host.state == "dead"]):
+        host = rng.choice(off)
+        if not stage.is_fenced(host):
+            stage.fence(host)
     elif kind == "archive" and shepherds:
         rng.choice(shepherds).archive_fails = True
         stage.schedule.append("the archive fails")
