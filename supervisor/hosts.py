@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from supervisor import durable, names, records
 from supervisor.flock import acquire
+from supervisor.rblock import LostLock
 
 if TYPE_CHECKING:
     from supervisor.layout import Layout
@@ -66,6 +67,23 @@ def live(layout: Layout, host: str) -> RbLock:
             f'host id "{host}" is in use by another supervisor{who}; stop that one, or set host.id to a name of its own'
         )
     return lock
+
+
+def live_on(layout: Layout, host: str, life: RbLock) -> RbLock:
+    """Prove the lock of the host id by a beat through it; return it, or a new one where it was lost.
+
+    A server that has not heard of this host for its lease lets the lock go, and only the descriptor tells.
+
+    Raises:
+        IdentityTaken: another supervisor lives under this id now.
+        OSError: the store cannot be used now; call again.
+    """
+    try:
+        life.beat(0)
+    except LostLock:
+        life.close()
+        return live(layout, host)
+    return life
 
 
 def write_beat(layout: Layout, beat: HostBeat) -> None:

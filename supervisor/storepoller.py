@@ -18,7 +18,7 @@ from supervisor.activeruns import ActiveRuns, active_run
 from supervisor.cells import RbCells
 from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
 from supervisor.ends import ending_of
-from supervisor.hosts import HostBeat, live, read_beat, write_beat
+from supervisor.hosts import HostBeat, live, live_on, read_beat, write_beat
 from supervisor.leftovers import end_box, is_alive
 from supervisor.nurserylink import NurseryGone
 from supervisor.polled import (
@@ -347,6 +347,7 @@ class Poller(threading.Thread):
             return
         self._next_beat = now + self._settings.lock.beat
         self._counter += 1
+        self._life = live_on(self._layout, self._facts.host, self._life)
         said = self._described
         write_beat(
             self._layout,

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from storemaking import in_child, make_store
 
 from supervisor import hosts
 from supervisor.hosts import HostBeat, IdentityTaken
+from supervisor.rblock import RbLock
 
 
 def beat(host="h0", counter=1):
@@ -27,6 +29,19 @@ def test_a_second_supervisor_of_one_host_id_is_refused_by_name(tmp_path):
     assert in_child(second) == 0
     life.close()
     hosts.live(layout, "h0").close()
+
+
+def test_a_lock_of_the_id_that_the_server_let_go_is_taken_again_or_the_host_is_refused(tmp_path):
+    layout = make_store(tmp_path)
+    life = hosts.live(layout, "h0")
+    assert hosts.live_on(layout, "h0", life) is life
+    life.close()
+    lost = RbLock(-1)  # answers EBADF, as the descriptor of one that the server let go answers EIO
+    again = hosts.live_on(layout, "h0", lost)
+    assert hosts.live_on(layout, "h0", again) is again
+    with pytest.raises(IdentityTaken, match="h0"):
+        hosts.live_on(layout, "h0", lost)
+    again.close()
 
 
 def test_the_id_is_free_when_its_holder_is_killed(tmp_path):
