@@ -1,12 +1,12 @@
 """Three machines of the lab as a fleet: s exports a store and an archive over NFSv4.2, hosts a and b serve it.
 
-    with TwoHosts(share, "vers=4.2,hard", lease=15, sections={...}) as fleet:
-        job = fleet.submit("a", SCRIPT, run=1, rb="RB1")
+    with TwoHosts(place, share, "vers=4.2,hard", lease=15, tables={...}, name="default") as fleet:
+        [job] = fleet.submit("a", SCRIPT, [(1, "RB1", 0)])
         where = fleet.running(job)
         fleet.kill(where.host)
 
-The machines are those of the lab's `two-host`, which waits in `hold.sh` until this ends, and ends them in any case. Each
-has an agent (`hostagent.py`) at the other end of an ssh connection that does not run through the network that is cut.
+The machines are booted, held and ended by `fleet.sh`, with the lab's own functions. Each has an agent (`hostagent.py`)
+at the other end of an ssh connection that does not run through the network that is cut.
 """
 
 from __future__ import annotations
@@ -26,10 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HOLD = """
-echo "$LAB_STATE" > "$1/state.new"; mv "$1/state.new" "$1/state"
-while [ ! -e "$1/end" ]; do sleep 0.5; done
-"""
+FLEET = Path(__file__).with_name("fleet.sh")
 HOSTS = ("a", "b")
 #: What every fleet has said, for the end of the test run.
 MEASURED: list[str] = []
@@ -125,17 +122,19 @@ class TwoHosts:
     # --- machines ---------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        (self._place / "hold.sh").write_text(HOLD)
-        self._log = open(self._place / "two-host.log", "w")  # for as long as the machines
+        self._log = open(self._place / "machines.log", "w")  # for as long as the machines
         self._holder = subprocess.Popen(
-            [self._lab / "two-host", self._place / "hold.sh", self._place],
-            env=self._environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-        )  # fmt: skip
+            ["bash", FLEET, self._lab, "hold", self._place],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
         try:
             began = time.monotonic()
             while not (self._place / "state").exists():
-                assert self._holder.poll() is None, (self._place / "two-host.log").read_text()
-                assert time.monotonic() - began < 900, "the machines did not come up in 900 s"
+                assert self._holder.poll() is None, (self._place / "machines.log").read_text()
+                assert time.monotonic() - began < 1200, "the machines did not come up in 1200 s"
                 time.sleep(0.5)
             self._environment["LAB_STATE"] = (self._place / "state").read_text().strip()
             self.say(f"machines up after {time.monotonic() - began:.0f} s")
@@ -170,9 +169,9 @@ class TwoHosts:
     def _do(self, function: str, *arguments: str) -> str:
         """Call a function of the lab's shell."""
         done = subprocess.run(
-            ["bash", "-c", 'lab=$1; shift; . "$lab/lib/hosts.sh"; "$@"', "lab", str(self._lab), function, *arguments],
+            ["bash", FLEET, self._lab, function, *arguments],
             env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, check=False, timeout=400,
+            text=True, check=False, timeout=1200,
         )  # fmt: skip
         assert done.returncode == 0, f"{function} {arguments}: {done.stdout}"
         return done.stdout
@@ -206,7 +205,7 @@ class TwoHosts:
 
     def boot(self, host: str) -> None:
         """Boot a killed host anew, with its mount and its units, which are not started."""
-        self._do("vm_boot", host)
+        self._do("boot", host)
         self._install(host)
 
     def freeze(self, host: str) -> float:
