@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import importlib
 import json
 import os
 import pwd
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -32,7 +32,7 @@ SPOOL = "/var/lib/labspool"
 ACCOUNT = pwd.getpwnam("svc")
 WITNESS_PORT = 7077
 
-sys.path[:0] = [f"{HOME}/packages" if os.path.isdir(f"{HOME}/packages") else f"{SHARE}/packages", f"{SHARE}/support"]
+sys.path.insert(0, f"{HOME}/packages")
 
 
 @contextlib.contextmanager
@@ -60,7 +60,6 @@ class Agent:
 
     def __init__(self, name):
         self.name = name
-        self._member = None
         self._children = {}
 
     # --- any machine ------------------------------------------------------------------------------------------
@@ -73,7 +72,7 @@ class Agent:
         """Start a command as the service user; what it prints is kept under `key`."""
         path = f"/tmp/child.{key}"
         with open(path, "w") as out:
-            env = os.environ | {"PYTHONPATH": f"{HOME}/packages:{SHARE}/packages", "PYTHONDONTWRITEBYTECODE": "1"}
+            env = os.environ | {"PYTHONPATH": f"{HOME}/packages"}
             self._children[key] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, user="svc", group="svc", env=env, cwd="/"
             )
@@ -94,6 +93,12 @@ class Agent:
                     words.append(line)
         return {"status": status, "facts": facts, "words": "".join(words)}
 
+    @staticmethod
+    def _unpack():
+        os.makedirs(HOME, exist_ok=True)
+        system("tar", "-C", HOME, "-xf", f"{SHARE}/packages.tar")  # file by file, the share is slow
+        importlib.invalidate_caches()
+
     # --- the file server --------------------------------------------------------------------------------------
 
     def serve_site(self):
@@ -104,6 +109,7 @@ class Agent:
         with open("/etc/exports", "w") as file:
             file.write("/srv/shared *(rw,sync,fsid=0,no_subtree_check,root_squash)\n")
         system("exportfs", "-ra")
+        self._unpack()
         self.spawn("witness", ["python3", f"{SHARE}/witness.py", str(WITNESS_PORT), "/tmp/witness.log"])
 
     def marks(self):
@@ -204,13 +210,13 @@ class Agent:
 
     # --- a host -----------------------------------------------------------------------------------------------
 
-    def install(self, tables):
+    def install(self, version, config):
         """Put the package, the units and the configuration where an operator would."""
-        shutil.copytree(f"{SHARE}/packages", f"{HOME}/packages", symlinks=True, dirs_exist_ok=True)
-        for version in ("current", tables["version"]):
-            os.makedirs(f"{HOME}/{version}/bin", exist_ok=True)
+        self._unpack()
+        for name in ("current", version):
+            os.makedirs(f"{HOME}/{name}/bin", exist_ok=True)
             with open(
-                os.open(f"{HOME}/{version}/bin/autoreduce-supervisor", os.O_WRONLY | os.O_CREAT, 0o755), "w"
+                os.open(f"{HOME}/{name}/bin/autoreduce-supervisor", os.O_WRONLY | os.O_CREAT, 0o755), "w"
             ) as file:
                 file.write(f'#!/bin/sh\nPYTHONPATH={HOME}/packages exec /usr/bin/python3 -m supervisor.cli "$@"\n')
         for unit in glob.glob(f"{SHARE}/etc/systemd/*"):
@@ -225,22 +231,10 @@ class Agent:
         for folder in (GATES, SPOOL):
             os.makedirs(folder, exist_ok=True)
             os.chown(folder, ACCOUNT.pw_uid, ACCOUNT.pw_gid)
-        self._member = self._made(tables)
+        with open(CONFIG, "w") as file:
+            file.write(config)
         system("systemctl", "daemon-reload")
-        system("systemctl", "enable", SUPERVISOR, f"autoreduce-nursery@{tables['version']}.service")
-
-    def _made(self, tables):
-        from embedded import Embedded
-
-        places = {("supervisor.toml",): CONFIG, ("spool",): SPOOL, ("run",): RUN_DIR}
-
-        class Member(Embedded):
-            """A host whose store and archive are shared, and whose other places are its own."""
-
-            def path(self, *parts):
-                return places.get(parts) or super().path(*parts)
-
-        return Member(SITE, **tables["sections"])
+        system("systemctl", "enable", SUPERVISOR, f"autoreduce-nursery@{version}.service")
 
     def start(self):
         """Start the units and wait until the supervisor serves."""
@@ -249,6 +243,17 @@ class Agent:
     def stop(self):
         """Stop the supervisor; runs go on."""
         system("systemctl", "stop", SUPERVISOR)
+
+    def id_is_free(self, host):
+        """Say whether the lock of a host's id could be taken here."""
+        from supervisor.flock import acquire
+        from supervisor.layout import Layout
+
+        with as_service_user():
+            lock = acquire(Layout(f"{SITE}/store").host_lock(host))
+        if lock is not None:
+            lock.close()
+        return lock is not None
 
     def is_up(self):
         """Say whether the supervisor serves and the share is the export."""
@@ -263,13 +268,20 @@ class Agent:
         """The last lines of both units and of the kernel."""
         return system("journalctl", "--no-pager", "-o", "short-monotonic", "-n", str(lines), "-u", "autoreduce*", "-k")
 
-    def submit(self, script, runs, keys):
-        """Journal one message for each (run, rb, time in ms); return the jobs."""
+    def submit(self, requests):
+        """Journal what messages were decoded to, and make their data files; return the jobs."""
+        from supervisor import journal, records
+        from supervisor.layout import Layout
+
+        layout = Layout(f"{SITE}/store")
         with as_service_user():
-            made = self._member
-            return [
-                made.submit(made.message(script, run=run, rb=rb, **keys), time_ms=time_ms) for run, rb, time_ms in runs
-            ]
+            journal.open_store(layout, create=True)
+            for data, text in requests:
+                with open(data, "wb") as file:
+                    file.write(b"counts")
+                request = records.from_record(records.Request, "asked", text.encode())
+                if journal.journal(layout, request) is not journal.Taken.NEW:
+                    raise RuntimeError(f"job {request.job} is known")
 
     def let(self, run):
         """Open this host's gate for a run."""
@@ -311,13 +323,16 @@ class Agent:
                 raise TimeoutError(f"nothing carries {token}")
             time.sleep(0.2)
 
-    def scratch(self):
-        """What lies in the spool: boxes of this host."""
-        return os.listdir(SPOOL)
-
-    def groups(self):
-        """Control groups of boxes."""
-        return glob.glob("/sys/fs/cgroup/**/autoreduce-????????????????", recursive=True)
+    def wait_clean(self, timeout):
+        """Wait until neither scratch nor control group of any box is left."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = os.listdir(SPOOL) + glob.glob("/sys/fs/cgroup/**/autoreduce-????????????????", recursive=True)
+            if not left:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"left behind: {left}")
+            time.sleep(0.5)
 
 
 def _ctime(path):

@@ -17,15 +17,12 @@ from pathlib import Path
 import pytest
 
 from supervisor.layout import Layout
-from supervisor.pinned import code_version
-from tests.lab.twohosts import HOSTS, TwoHosts
+from tests.lab.twohosts import HOSTS, SHARED, TwoHosts
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
 
 ROOT = Path(__file__).resolve().parents[2]
-SITE = "/shared/site"
-LAYOUT = Layout(f"{SITE}/store")
-VERSION = code_version()
+LAYOUT = Layout(f"{SHARED}/store")
 MOUNTS = {"default": "vers=4.2,hard", "actimeo3": "vers=4.2,hard,noatime,actimeo=3"}
 #: Seconds.
 LEASE = 15
@@ -83,11 +80,13 @@ def share(tmp_path_factory):
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--target", str(place / "packages"), str(source)], check=True, timeout=600)
+    subprocess.run([*pip, "--target", str(place / "packages"), str(source)], check=True, timeout=900)
+    subprocess.run(
+        ["tar", "-C", str(place), "--owner=root", "--group=root", "-cf", str(place / "packages.tar"), "packages"],
+        check=True,
+    )
+    shutil.rmtree(place / "packages")
     shutil.copytree(ROOT / "etc", place / "etc")
-    (place / "support").mkdir()
-    for name in ("embedded.py", "waiting.py"):
-        shutil.copy(ROOT / "tests/support" / name, place / "support")
     for name in ("hostagent.py", "witness.py", "races.py"):
         shutil.copy(ROOT / "tests/lab" / name, place)
     subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
@@ -97,8 +96,7 @@ def share(tmp_path_factory):
 @pytest.fixture(scope="session", params=MOUNTS)
 def booted(request, share, tmp_path_factory):
     place = tmp_path_factory.mktemp(f"machines-{request.param}")
-    tables = {"version": VERSION, "sections": SECTIONS}
-    with TwoHosts(place, share, MOUNTS[request.param], lease=LEASE, tables=tables, name=request.param) as fleet:
+    with TwoHosts(place, share, MOUNTS[request.param], lease=LEASE, sections=SECTIONS, name=request.param) as fleet:
         yield fleet
 
 
@@ -175,6 +173,9 @@ def both_take_work(fleet):
         assert (there["text"], there["guards"]["level"], there["guards"]["memory"]) == (
             at.host, "contained", "cgroup-v2",
         )  # fmt: skip
+    for host in HOSTS:
+        fleet.ask(host, "wait_clean", SLACK)
+        assert not fleet.ask(host, "id_is_free", "b" if host == "a" else "a"), "a host lost the lock of its id"
 
 
 def taken_over(fleet, run, where, since):

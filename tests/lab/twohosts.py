@@ -1,6 +1,6 @@
 """Three machines of the lab as a fleet: s exports a store and an archive over NFSv4.2, hosts a and b serve it.
 
-    with TwoHosts(place, share, "vers=4.2,hard", lease=15, tables={...}, name="default") as fleet:
+    with TwoHosts(place, share, "vers=4.2,hard", lease=15, sections={...}, name="default") as fleet:
         [job] = fleet.submit("a", SCRIPT, [(1, "RB1", 0)])
         where = fleet.running(job)
         fleet.kill(where.host)
@@ -18,16 +18,24 @@ import shlex
 import subprocess
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from embedded import Embedded
+
+from supervisor import intake, records
+from supervisor.pinned import code_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FLEET = Path(__file__).with_name("fleet.sh")
 HOSTS = ("a", "b")
+#: The site, as every machine sees it.
+SHARED = "/shared/site"
 #: What every fleet has said, for the end of the test run.
 MEASURED: list[str] = []
 
@@ -88,10 +96,52 @@ class Agent:
                 pipe.close()
 
 
+class Site(Embedded):
+    """The configuration of one host: store and archive on the export, the rest on a disk of its own."""
+
+    def __init__(self, place: Path, sections: dict[str, Any], host: str) -> None:
+        """Write it to a file in `place`, which is on this computer."""
+        place.mkdir()
+        super().__init__(
+            place,
+            **sections
+            | {
+                "host": {**sections["host"], "id": host},
+                "store": {**sections["store"], "path": f"{SHARED}/store"},
+                "spool": {"path": "/var/lib/labspool"},
+                "paths": {
+                    "archive_directory": SHARED + "/archive/{instrument}/{rb}/{run}",
+                    "ceph_directory": SHARED + "/archive/ceph/{rb}/{run}",
+                    "excitation_directory": SHARED + "/archive/excitation/{rb}",
+                    "data_roots": [f"{SHARED}/data"],
+                    "result_roots": [f"{SHARED}/archive"],
+                },
+            },
+        )
+
+    def config_text(self) -> str:
+        """The file, for the host."""
+        return Path(self.config).read_text()
+
+    def decoded(self, script: str, run: int, rb: str, time_ms: int, **keys: Any) -> records.Request:
+        """What the host would decode a message to."""
+        message = self.message(script, run=run, rb=rb, **keys)
+        message["data"] = f"{SHARED}/data/{os.path.basename(message['data'])}"
+        now = time.time()
+        headers = {"job-id": str(uuid.uuid4()), "timestamp": str(time_ms or int(now * 1000)), "priority": "4"}
+        what = intake.examine(
+            json.dumps(message).encode(), headers, self.settings(), host="test", hostname="test", now=now
+        )
+        assert isinstance(what, intake.Run), what
+        return what.request
+
+
 class TwoHosts:
     """The machines, and what a test does with them."""
 
-    def __init__(self, place: Path, share: Path, mount: str, *, lease: int, tables: dict[str, Any], name: str) -> None:
+    def __init__(
+        self, place: Path, share: Path, mount: str, *, lease: int, sections: dict[str, Any], name: str
+    ) -> None:
         """Prepare machines.
 
         Args:
@@ -99,12 +149,12 @@ class TwoHosts:
             share: what the machines see as /mnt/work.
             mount: options of the NFS mount on a and b.
             lease: lease and grace time of the NFS server, seconds.
-            tables: `version` and `sections` of the configuration; `host.id` is added.
+            sections: tables of the configuration; `host.id` is added.
             name: stands before each line of what is measured.
         """
         self._place = place
         self._lab = Path(os.environ.get("LAB", "../shared/lab")).resolve()
-        self._tables = tables
+        self._sites = {host: Site(place / host, sections, host) for host in HOSTS}
         self._name = name
         self._environment = os.environ | {
             "LAB_TIMEOUT": os.environ.get("LAB_TIMEOUT", "14000"),
@@ -188,9 +238,7 @@ class TwoHosts:
         return self._agents[host].ask(what, *arguments, timeout=timeout)
 
     def _install(self, host: str) -> None:
-        sections = self._tables["sections"]
-        sections = {**sections, "host": {**sections["host"], "id": host}}
-        self.ask(host, "install", {**self._tables, "sections": sections})
+        self.ask(host, "install", code_version(), self._sites[host].config_text())
 
     def clock(self) -> float:
         """The time of the file server: the one clock that is compared with."""
@@ -257,9 +305,10 @@ class TwoHosts:
     # --- runs -------------------------------------------------------------------------------------------------
 
     def submit(self, host: str, script: str, runs: list[tuple[int, str, int]], **keys: Any) -> list[str]:
-        """Journal messages on a host: (run, rb, time in ms) each; return their jobs."""
-        found: list[str] = self.ask(host, "submit", script, runs, keys)
-        return found
+        """Journal messages on a host: (run, rb, time in ms or 0 for now) each; return their jobs."""
+        decoded = [self._sites[host].decoded(script, *run, **keys) for run in runs]
+        self.ask(host, "submit", [[request.data[0], records.to_record(request).decode()] for request in decoded])
+        return [request.job for request in decoded]
 
     def job(self, job: str) -> dict[str, Any]:
         """What the store says of a job, seen from the file server; epochs by number."""
