@@ -6,6 +6,7 @@ archive: where renames are due, the claim ends in an errand for a shepherd, whic
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,8 @@ class Claimer:
         #: When a repair was last begun for a take of a silent host, by the monotonic clock: it stays until that host
         #: is back or fenced, and must not keep the RB busy.
         self._looked_after: dict[tuple[str, int, int], float] = {}
+        #: When the counters of a holder were last looked at from outside its lock, by the monotonic clock.
+        self._looked_at: dict[str, float] = {}
 
     def claim(
         self, request: Request, *, tidy: bool = False, overtaken: Callable[[], bool] = lambda: False
@@ -105,6 +108,7 @@ class Claimer:
         place = self._layout.rb(request.rb)
         lock = acquire(place.lock)
         if lock is None:
+            self._watch_holder(RbCells(place))
             return Left(why="another run of this RB holds its lock")
         try:
             result = self._hold(request, lock, tidy, overtaken)
@@ -284,6 +288,22 @@ class Claimer:
             takeover_after=around.takeover_after,
             fenced_by=fence.who if fence is not None else "",
         )
+
+    def _watch_holder(self, cells: RbCells) -> None:
+        """Look now and then at the counters of the host that holds the lock.
+
+        A file server keeps the lock of a dead host for its lease: `takeover_after` counts from the last sign of life,
+        and not from the end of that. The last look, on which the proof rests, is made with the lock in hand.
+        """
+        around, root = self._around, cells.place.root
+        now = around.monotonic()
+        if now - self._looked_at.get(root, -math.inf) < around.takeover_after / 10:
+            return
+        self._looked_at[root] = now
+        last = cells.last()
+        holder = cells.epoch(last) if last else None
+        if holder is not None and holder.host != around.host:
+            self._evidence(last, holder, cells)
 
     def left_take(self, cells: RbCells) -> int | None:
         """The epoch of a take that is work for a poll: its maker is gone, or its host is silent (DESIGN §5, 5).

@@ -25,8 +25,22 @@ _counter = itertools.count()
 
 
 def open_folder(path: str) -> int:
-    """Open the folder `path` anew and return its descriptor; on NFS the open revalidates what is cached of it."""
-    return os.open(path, _DIRECTORY)
+    """Open the folder `path` anew and return its descriptor; on NFS the open revalidates what is cached of it.
+
+    An absent folder is looked for again below its freshly opened parents: a name that another host has made since this
+    one looked is remembered as absent for as long as the attributes of its parent are (30 to 60 s by default, nfs(5)).
+    """
+    try:
+        return os.open(path, _DIRECTORY)
+    except FileNotFoundError:
+        parent, name = os.path.split(path)
+        if not name or not parent:
+            raise
+    dirfd = open_folder(parent)
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=dirfd)
+    finally:
+        os.close(dirfd)
 
 
 def read(path: str) -> bytes | None:

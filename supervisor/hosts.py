@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from supervisor import durable, names, records, utc
 from supervisor.flock import acquire
+from supervisor.rblock import LostLock
 
 if TYPE_CHECKING:
     from supervisor.layout import Layout
@@ -90,6 +91,23 @@ def _taken(host: str, seen: HostBeat | None, boot: str) -> str:
         "one was cloned from the other, set host.id to a name of its own or give it a machine id of its own "
         "(systemd-machine-id-setup)"
     )
+
+
+def live_on(layout: Layout, host: str, boot: str, life: RbLock) -> RbLock:
+    """Prove the lock of the host id by a beat through it; return it, or a new one where it was lost.
+
+    A server that has not heard of this host for its lease lets the lock go, and only the descriptor tells.
+
+    Raises:
+        IdentityTaken: another supervisor lives under this id now.
+        OSError: the store cannot be used now; call again.
+    """
+    try:
+        life.beat(0)
+    except LostLock:
+        life.close()
+        return live(layout, host, boot)
+    return life
 
 
 def write_beat(layout: Layout, beat: HostBeat) -> None:

@@ -14,7 +14,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from supervisor import archive, names, records
+from supervisor import archive, durable, names, records
 from supervisor.ending import Ending
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _places(target: Target, own: str, files: list[str], rb: str) -> Mapping[str,
 
 
 def _place(target: Target, relative: str, before: frozenset[str]) -> str:
-    if relative in before or not os.path.lexists(os.path.join(target.path, relative)):
+    if relative in before or not durable.exists(os.path.join(target.path, relative)):
         return relative
     stem, extension = os.path.splitext(relative)
     return f"{stem}{target.suffix}{extension}"

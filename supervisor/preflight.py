@@ -5,10 +5,12 @@ Every call here touches the archive and may hang; it is the store thread of a sh
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from sandbox.verdict import Verdict
-from supervisor import ondisk, sentences
+from supervisor import durable, ondisk, sentences
 from supervisor.profiles import BadScriptLine, NoProfile, Profile
 from supervisor.staging import trouble
 
@@ -38,8 +40,11 @@ def look(plan: RunPlan, staging: Staging) -> Found:
     """
     for path in plan.box["input_files"]:
         try:
-            with open(path, "rb") as file:
-                file.read(1)
+            fd = _open(path)
+            try:
+                os.read(fd, 1)
+            finally:
+                os.close(fd)
         except OSError as error:
             raise trouble("data file", path, error) from error
     try:
@@ -53,6 +58,16 @@ def look(plan: RunPlan, staging: Staging) -> Found:
         raise Ends(Verdict.script_error, told) from bad
     staging.open_archive()
     return found
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        # What was not there a minute ago is remembered as absent on NFS until its folder is opened anew.
+        with contextlib.suppress(OSError):
+            os.close(durable.open_folder(os.path.dirname(path)))
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _on_disk(plan: RunPlan) -> Found:

@@ -9,6 +9,7 @@ nothing else (measured in the lab). Safety never rests on the lock: it rests on 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from dataclasses import dataclass
@@ -66,9 +67,10 @@ class RbLock:
 
     def close(self) -> None:
         """Let go of this descriptor; the lock is free when no process holds one any more."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):  # EIO of a lost lock: what was never written; it is closed all the same
+                os.close(fd)
 
 
 def read_counter(path: str) -> Counter | None:

@@ -22,7 +22,7 @@ from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
 from supervisor.ends import ending_of
 from supervisor.fleet import Fleet
 from supervisor.hosting import Place
-from supervisor.hosts import HostBeat, live, pulse, readable_beat, write_beat
+from supervisor.hosts import HostBeat, live, live_on, pulse, readable_beat, write_beat
 from supervisor.leftovers import end_box, is_alive
 from supervisor.nurserylink import NurseryGone
 from supervisor.polled import (
@@ -459,6 +459,7 @@ class Poller(threading.Thread):
             self._fenced = True
             self._tell(Fenced(why=str(fences.refusal(fence))))
         self._counter += 1
+        self._life = live_on(self._layout, self._facts.host, self._facts.boot, self._life)
         said = self._described
         write_beat(
             self._layout,

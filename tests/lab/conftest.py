@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.twohosts import MEASURED
+
 ROOT = Path(__file__).resolve().parents[2]
 #: What the guest's own Python needs to run our tests; it has no network.
 PACKAGES = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py", "pytest_timeout", "psutil")
@@ -17,6 +19,14 @@ PACKAGES = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments",
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "lab: needs a virtual machine of the lab, run by make lab")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what was measured, a line for each case."""
+    if MEASURED:
+        terminalreporter.section("measured between hosts")
+        for line in MEASURED:
+            terminalreporter.write_line(line)
 
 
 def machine_of(share, command, *, port=0):

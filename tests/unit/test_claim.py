@@ -86,6 +86,35 @@ def test_another_hosts_epoch_is_revoked_only_when_both_counters_stand_still(site
     result.lock.close()
 
 
+def test_a_silent_host_is_watched_while_the_file_server_keeps_its_lock(site):
+    site.epoch(1, host="h9", boot="b")
+    site.beat_host("h9", 1)
+    lock = acquire(site.layout.rb("1").lock)  # as the server keeps it for a dead host until its lease is over
+    assert isinstance(site.claim(), Left)
+    site.clock += 90.0
+    assert isinstance(site.claim(), Left)
+    lock.close()
+    site.clock += 90.0
+    result = site.claim()
+    assert isinstance(result, Claimed)
+    assert site.cells.outcome(1).kind == "revoked"
+    result.lock.close()
+
+
+def test_a_beat_seen_while_its_lock_is_held_counts_anew(site):
+    site.epoch(1, host="h9", boot="b")
+    site.beat_host("h9", 1)
+    lock = acquire(site.layout.rb("1").lock)
+    assert isinstance(site.claim(), Left)
+    site.clock += 170.0
+    lock.beat(1)
+    assert isinstance(site.claim(), Left)
+    lock.close()
+    site.clock += 170.0
+    assert isinstance(site.claim(), Left)
+    assert site.cells.outcome(1) is None
+
+
 @pytest.mark.parametrize("moving", ["host", "run"])
 def test_one_moving_heartbeat_alone_keeps_the_epoch(site, moving):
     site.epoch(1, host="h9", boot="b")

@@ -4,6 +4,7 @@ import errno
 import os
 
 import pytest
+from remembered import remember_absent
 from storemaking import in_child
 
 from supervisor import durable
@@ -177,3 +178,19 @@ def test_no_descriptor_is_left_open(tmp_path):
         durable.exists(str(tmp_path / "q"))
         durable.listing(str(tmp_path))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_folder_that_is_remembered_as_absent_is_seen_below_its_freshly_opened_parent(tmp_path, monkeypatch):
+    folder = tmp_path / "run" / "deeper"
+    folder.mkdir(parents=True)
+    (folder / "record").write_bytes(b"from another host")
+    for look, expected in (
+        (lambda: durable.read(str(folder / "record")), b"from another host"),
+        (lambda: durable.exists(str(folder / "record")), True),
+        (lambda: durable.listing(str(folder)), ["record"]),
+    ):
+        with monkeypatch.context() as patched:
+            remember_absent(patched, str(tmp_path / "run"))
+            with pytest.raises(FileNotFoundError):
+                os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            assert look() == expected

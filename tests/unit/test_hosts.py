@@ -7,6 +7,7 @@ from storemaking import in_child, make_store
 
 from supervisor import durable, hosts
 from supervisor.hosts import HostBeat, IdentityTaken
+from supervisor.rblock import RbLock
 
 
 def beat(host="h0", counter=1):
@@ -83,6 +84,19 @@ def test_a_heartbeat_that_cannot_be_read_keeps_no_other_host_from_speaking_and_h
     durable.replace(layout.host_beat("h0"), b'{"v":2,"counter":2}', "host-beat")
     assert hosts.pulse(layout, "h0") != before
     assert hosts.pulse(layout, "h9") is None
+
+
+def test_a_lock_of_the_id_that_the_server_let_go_is_taken_again_or_the_host_is_refused(tmp_path):
+    layout = make_store(tmp_path)
+    life = hosts.live(layout, "h0", "boot-1")
+    assert hosts.live_on(layout, "h0", "boot-1", life) is life
+    life.close()
+    lost = RbLock(-1)  # answers EBADF, as the descriptor of one that the server let go answers EIO
+    again = hosts.live_on(layout, "h0", "boot-1", lost)
+    assert hosts.live_on(layout, "h0", "boot-1", again) is again
+    with pytest.raises(IdentityTaken, match="h0"):
+        hosts.live_on(layout, "h0", "boot-1", lost)
+    again.close()
 
 
 def test_the_id_is_free_when_its_holder_is_killed(tmp_path):

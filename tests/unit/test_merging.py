@@ -4,6 +4,7 @@ import errno
 import os
 
 import pytest
+from remembered import remember_absent
 from storemaking import make_store
 
 from supervisor import archive, failpoints, merging, promotion
@@ -88,6 +89,18 @@ def test_a_strangers_file_is_never_touched_neither_by_the_first_epoch_nor_by_the
     stage(target_of(folder, 2), 2, {"a.dat": "2", "b.dat": "2"})
     promote(cells, target_of(folder, 2), 2)
     assert tree(folder) == {"a.dat": "stranger", "a.run9v1.dat": "1", "a.run9v2.dat": "2", "b.dat": "2"}
+
+
+def test_a_strangers_file_that_is_remembered_as_absent_is_not_replaced(place, monkeypatch):
+    cells, folder = place
+    (folder / "sub").mkdir()
+    (folder / "sub" / "a.dat").write_text("stranger", encoding="ascii")
+    target = target_of(folder)
+    stage(target, 1, {"sub/a.dat": "1"})
+    remember_absent(monkeypatch, str(folder / "sub" / "a.dat"))
+    assert not os.path.lexists(folder / "sub" / "a.dat")
+    assert promote(cells, target, 1) is Ending.DONE
+    assert tree(folder) == {"sub/a.dat": "stranger", "sub/a.run9v1.dat": "1"}
 
 
 def test_where_the_layout_says_so_files_of_the_same_name_are_replaced(place):

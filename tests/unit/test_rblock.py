@@ -159,3 +159,20 @@ def test_a_counter_that_was_never_written_is_zero(path, content):
 def test_where_there_is_no_lock_file_there_is_no_counter(tmp_path):
     assert read_counter(str(tmp_path / "none" / "lock")) is None
     assert read_counter(str(tmp_path / "lock")) is None
+
+
+def test_a_lost_lock_is_closed_though_the_close_answers_that_something_was_never_written(path, monkeypatch):
+    lock = acquire(path)
+    fd, close = lock.fileno(), os.close
+
+    def close_and_answer(number):
+        close(number)
+        if number == fd:
+            raise OSError(errno.EIO, "what was written last was lost")
+
+    monkeypatch.setattr(os, "close", close_and_answer)
+    lock.close()
+    lock.close()
+    monkeypatch.undo()
+    assert lock.fileno() == -1
+    assert _free(path)
