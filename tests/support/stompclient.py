@@ -30,6 +30,8 @@ class StompClient:
         self.port = port
         self._timeout = timeout
         self._buffer = b""
+        #: The broker has closed the connection.
+        self.closed = False
         self._numbers = itertools.count(1)
         self._stray: list[Frame] = []
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
@@ -118,6 +120,7 @@ class StompClient:
             with contextlib.suppress(TimeoutError):
                 chunk = self._socket.recv(65536)
                 if not chunk:
+                    self.closed = True
                     return None
                 self._buffer += chunk
 
