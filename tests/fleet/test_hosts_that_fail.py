@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import faultpoints
 import pytest
 from brokertrace import BrokerTrace
 from fleethistory import checked, figures
@@ -115,3 +116,10 @@ def test_what_waited_behind_is_done_in_order_by_whoever_is_left(story):
         committed = [epoch.job for epoch in story.history.epochs[rb] if epoch.committed]
         assert committed == sorted(committed, key=lambda job: story.history.jobs[job].order)
         assert len(committed) == 3
+
+
+def test_a_fleet_reaches_no_fail_point_that_one_host_does_not(story):
+    """So that the list of points, at each of which somebody is killed, is the whole list for a fleet as well."""
+    reached = {f"{process} {label}" for trace in story.history.traces.values() for process, label in trace}
+    assert len(reached) > 100
+    assert reached <= faultpoints.labels(faultpoints.load())

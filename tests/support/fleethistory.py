@@ -91,6 +91,11 @@ def _jobs(fleet: Fleet) -> list[SeenJob]:
                     rb=request.rb,
                     order=(entry.rank, entry.time_ms, entry.sequence, entry.job),
                     journaled=os.stat(by_run).st_mtime,
+                    served_by=frozenset(
+                        name
+                        for name, site in fleet.hosts.items()
+                        if site.settings.instrument_for(request.instrument).enabled
+                    ),
                     cancelled=os.stat(place.cancel).st_ctime if os.path.exists(place.cancel) else None,
                     final=final.n if final is not None else None,
                     started=_record(place.started),

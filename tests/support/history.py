@@ -26,6 +26,8 @@ class SeenJob:
     order: tuple[int, int, int, str]
     #: When it was wholly journaled: its last entry, `by-run`, was made.
     journaled: float
+    #: The hosts whose configuration takes its instrument; None for all.
+    served_by: frozenset[str] | None = None
     #: When its cancel cell stood for certain; None without one.
     cancelled: float | None = None
     #: The epoch that `final` names.

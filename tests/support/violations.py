@@ -163,7 +163,10 @@ def journaled_first(history: History) -> Iterator[str]:
 
 
 def in_order(history: History) -> Iterator[str]:
-    """I6: of the jobs of an RB that were journaled when one started, none that comes first was passed over."""
+    """I6: of the jobs of an RB that were journaled when one started, none that comes first was passed over.
+
+    A host steps over what its own configuration does not take.
+    """
     for rb, epochs in history.epochs.items():
         jobs = [job for job in history.jobs.values() if job.rb == rb]
         for epoch in epochs:
@@ -171,7 +174,8 @@ def in_order(history: History) -> Iterator[str]:
             if epoch.ran is None or started is None:
                 continue
             for other in jobs:
-                if other.order < started.order and _could_start(history, other, epochs, epoch.at):
+                serves = other.served_by is None or epoch.host in other.served_by
+                if serves and other.order < started.order and _could_start(history, other, epochs, epoch.at):
                     yield f"I6: in RB {rb} job {started.job} started before job {other.job}, which comes first"
 
 
