@@ -3,13 +3,13 @@
 The hosts share a kernel and its boot id; what makes them strangers to each other is their host ids, so a host judges
 another one by its heartbeats and never by its processes. A host *dies* when all its processes are killed in the same
 moment; it *freezes* when all of them are stopped. A file system of one machine keeps the lock of a stopped process, so
-`lapse` takes the locks away as a file server does when the lease of a silent client has run out. It is harder than
-life in one way: the holder's descriptor goes on taking beats after the thaw, where NFS answers EIO.
+`lapse` takes the locks away as a file server does when the lease of a silent client has run out.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -87,6 +87,8 @@ class Fleet:
         self.makes: dict[str, dict[str, bytes]] = {}
         self._stack = ExitStack()
         self._restarts: dict[str, int] = dict.fromkeys(names, 0)
+        #: By host: who holds a lock that has lapsed, by pid and path.
+        self._lapsed: dict[str, list[tuple[int, str]]] = {}
 
     def __enter__(self) -> Self:
         for site in self.hosts.values():
@@ -125,6 +127,8 @@ class Fleet:
             if site.restarts > self._restarts[name]:
                 self._restarts[name] = site.restarts
                 self.disturb("supervisor", name)
+            if self._lapsed.get(name):
+                self._order_lapsed(name)
         self._reap()
 
     def until(self, predicate: Callable[[], Any], why: str, timeout: float = PATIENCE) -> Any:
@@ -234,7 +238,9 @@ class Fleet:
         while self._signal_all(name, signal.SIGKILL):
             self._reap()
             self[name].reap()
-        self[name].child.wait(PATIENCE) if self[name].child is not None else None
+        child = self[name].child
+        if child is not None:
+            child.wait(PATIENCE)
         self.disturb("die", name)
 
     def freeze(self, name: str) -> None:
@@ -248,18 +254,39 @@ class Fleet:
         self._signal_all(name, signal.SIGCONT)
 
     def lapse(self, name: str) -> int:
-        """Take the RB locks of a frozen host away, as its file server does; return how many there were."""
-        root = os.path.realpath(self.layout.path("rb"))
-        taken = set()
-        for process in self[name].processes():
-            with contextlib.suppress(OSError):
-                for fd in os.listdir(f"/proc/{process.pid}/fd"):
-                    path = os.readlink(f"/proc/{process.pid}/fd/{fd}")
-                    if path.startswith(root) and path.endswith("/lock"):
-                        _unlock(process.pid, int(fd))
-                        taken.add(path)
+        """Take the RB locks of a frozen host away, as its file server does; return how many there were.
+
+        From then on each of those descriptors answers EIO to a beat, as NFS has it (messaging-locking §2.3).
+        """
+        held = [(process.pid, fd, path) for process in self[name].processes() for fd, path in self._locks(process.pid)]
+        for pid, fd, _ in held:
+            _unlock(pid, fd)
+        self._lapsed[name] = [(pid, path) for pid, _, path in held]
+        self._order_lapsed(name)
         self.disturb("lapse", name)
-        return len(taken)
+        return len({path for _, _, path in held})
+
+    def _locks(self, pid: int) -> list[tuple[int, str]]:
+        """The descriptors of RB locks that a process has, and their paths."""
+        found = []
+        root = os.path.realpath(self.layout.path("rb"))
+        with contextlib.suppress(OSError):
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    path = os.readlink(f"/proc/{pid}/fd/{fd}")
+                    if path.startswith(root) and path.endswith("/lock"):
+                        found.append((int(fd), path))
+        return found
+
+    def _order_lapsed(self, name: str) -> None:
+        """Have beats fail in the processes that still hold a lapsed lock; a supervisor holds others later."""
+        left = [(pid, path) for pid, path in self._lapsed.get(name, []) if path in dict(self._locks(pid)).values()]
+        orders = [{"pid": pid, "labels": ["lock.beat"], "error": errno.EIO} for pid in {pid for pid, _ in left}]
+        if left != self._lapsed.get(name) or orders:
+            self._lapsed[name] = left
+            new = self[name].points / "standing.new"
+            new.write_text(json.dumps(orders))
+            new.rename(self[name].points / "standing")
 
     def _stop_all(self, name: str) -> None:
         def all_stand() -> bool:
