@@ -39,7 +39,9 @@ def trace(activemq, queues):
 
 
 def test_two_hosts_do_200_runs_of_20_rbs_in_order_and_without_overlap(activemq, queues, trace, tmp_path):
-    with Fleet(tmp_path / "fleet", "one", "other", broker_port=activemq.port, queues=queues, values=PRODUCTION) as fleet:
+    with Fleet(
+        tmp_path / "fleet", "one", "other", broker_port=activemq.port, queues=queues, values=PRODUCTION
+    ) as fleet:
         fleet.start()
         with StompClient(activemq.port) as client:
             for number in range(RUNS):
@@ -64,7 +66,10 @@ def test_two_hosts_do_200_runs_of_20_rbs_in_order_and_without_overlap(activemq, 
 
 def test_an_rb_passes_from_host_to_host_within_a_second(activemq, queues, trace, tmp_path):
     """The next run can be done by the other host only, and its slots are free."""
-    own = {name: {"more": f"[instrument.{not_its}]\nenabled = false\n"} for name, not_its in (("one", "BEER"), ("other", "ALF"))}
+    own = {
+        name: {"more": f"[instrument.{not_its}]\nenabled = false\n"}
+        for name, not_its in (("one", "BEER"), ("other", "ALF"))
+    }
     times = max(4, RUNS // 10)
     with Fleet(
         tmp_path / "fleet", "one", "other", broker_port=activemq.port, queues=queues, values=PRODUCTION, own=own
@@ -72,7 +77,9 @@ def test_an_rb_passes_from_host_to_host_within_a_second(activemq, queues, trace,
         fleet.start()
         for number in range(times):
             job = f"job{number}"
-            body = fleet.message(job, str(5000 + number), "1410001", seconds=3.0, instrument=("ALF", "BEER")[number % 2])
+            body = fleet.message(
+                job, str(5000 + number), "1410001", seconds=3.0, instrument=("ALF", "BEER")[number % 2]
+            )
             fleet.send(job, body)
             fleet.until(lambda job=job: fleet.begun(job), f"{job} to begin")
         fleet.settle()
@@ -87,7 +94,9 @@ def test_an_rb_passes_from_host_to_host_within_a_second(activemq, queues, trace,
 
 
 def test_a_live_run_of_priority_9_overtakes_200_re_runs_of_its_rb(activemq, queues, trace, tmp_path):
-    with Fleet(tmp_path / "fleet", "one", "other", broker_port=activemq.port, queues=queues, values=PRODUCTION) as fleet:
+    with Fleet(
+        tmp_path / "fleet", "one", "other", broker_port=activemq.port, queues=queues, values=PRODUCTION
+    ) as fleet:
         gate, never = fleet.base / "go", fleet.base / "never"
         fleet.start()
         fleet.send("first", fleet.message("first", "5000", "1410001", gate=gate))
@@ -104,5 +113,7 @@ def test_a_live_run_of_priority_9_overtakes_200_re_runs_of_its_rb(activemq, queu
         first, second, *_ = [run.job for run in fleet.runs()]
         (live,) = fleet.begun("live")
         (before,) = fleet.begun("first")
-        print(f"\nEVIDENCE priority 9 overtook {RUNS} re-runs; it began {live.begin - before.last:.2f} s after the run before")
+        print(
+            f"\nEVIDENCE priority 9 overtook {RUNS} re-runs; it began {live.begin - before.last:.2f} s after the run before"
+        )
         assert (first, second) == ("first", "live")

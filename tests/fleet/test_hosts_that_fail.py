@@ -12,7 +12,6 @@ import pytest
 from brokertrace import BrokerTrace
 from fleethistory import checked, figures
 from fleetofhosts import Fleet
-from fleetsite import PATIENCE
 from scenarios import queue_names
 
 from supervisor import durable
@@ -28,8 +27,9 @@ def story(activemq, tmp_path_factory):
     queues = queue_names()
     replies = {key: name for key, name in queues.items() if key != "pending"}
     with (
-        Fleet(base, "dies", "freezes", "loses", "stays", broker_port=activemq.port, queues=queues, values={"slots": "1"})
-        as fleet,
+        Fleet(
+            base, "dies", "freezes", "loses", "stays", broker_port=activemq.port, queues=queues, values={"slots": "1"}
+        ) as fleet,
         BrokerTrace(activemq.port, replies) as trace,
     ):
         for site in fleet.hosts.values():

@@ -5,14 +5,13 @@ AUTOREDUCE_SEED has nothing to say here: every point of the path is taken once.
 
 from __future__ import annotations
 
+import pytest
 import takeoverstory
 from brokertrace import BrokerTrace
 from fleethistory import checked, figures
 from fleetofhosts import QUICK_LOCKS, Fleet
-from takeoverstory import DIES, PATH
-
-import pytest
 from scenarios import queue_names
+from takeoverstory import DIES, PATH
 
 VALUES = QUICK_LOCKS | {"slots": "5"}
 #: Those of the path at which somebody is killed in each run of the tests; all others in the soak.

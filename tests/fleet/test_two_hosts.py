@@ -6,6 +6,7 @@ One fleet serves all tests of this module, since a supervisor takes its time to 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -37,7 +38,9 @@ def running(activemq, tmp_path_factory):
     replies = {key: name for key, name in queues.items() if key != "pending"}
     own = {"one": only(OTHER), "other": only(ONE)}
     with (
-        Fleet(tmp_path_factory.mktemp("fleet"), "one", "other", broker_port=activemq.port, queues=queues, own=own) as fleet,
+        Fleet(
+            tmp_path_factory.mktemp("fleet"), "one", "other", broker_port=activemq.port, queues=queues, own=own
+        ) as fleet,
         BrokerTrace(activemq.port, replies) as trace,
     ):
         for site in fleet.hosts.values():
@@ -106,7 +109,7 @@ def test_the_runs_of_an_rb_pass_from_host_to_host_and_back(fleet, trace, rb):
     runs = [run for run in fleet.runs() if run.job in jobs]
     assert [run.job for run in runs] == jobs
     assert [run.host for run in runs] == ["one", "other"] * 3
-    gaps = sorted(after.begin - before.last for before, after in zip(runs, runs[1:], strict=False))
+    gaps = sorted(after.begin - before.last for before, after in itertools.pairwise(runs))
     print(f"hand-over across hosts, {len(gaps)}: median {gaps[len(gaps) // 2]:.2f} s, longest {gaps[-1]:.2f} s")
 
 

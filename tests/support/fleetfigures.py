@@ -41,7 +41,9 @@ def slot_use(history: History, slots: dict[str, int]) -> float:
         history: a quiet one.
         slots: of each host.
     """
-    taken = [(epoch.at, end_of(epoch)) for epochs in history.epochs.values() for epoch in epochs if epoch.ran is not None]
+    taken = [
+        (epoch.at, end_of(epoch)) for epochs in history.epochs.values() for epoch in epochs if epoch.ran is not None
+    ]
     eligible = [span for rb in history.epochs for span in _waits(history, rb)]
     moments = sorted({moment for span in (*taken, *eligible) for moment in span})
     used = lost = 0.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import recordedruns
 from fleetsite import tree
-from history import History, SeenEpoch, SeenJob, SeenResult
+from history import Disturbance, History, SeenEpoch, SeenJob, SeenResult
 from invariants import is_free, without_logs
 from violations import copies, violations
 from waiting import wait_until
@@ -37,7 +38,10 @@ def checked(fleet: Fleet, trace: BrokerTrace | None = None) -> History:
 def figures(history: History) -> str:
     """What a report says of a history in one line."""
     epochs = [epoch for of_rb in history.epochs.values() for epoch in of_rb]
-    kinds = {kind: sum(e.outcome is not None and e.outcome.kind == kind for e in epochs) for kind in ("committed", "revoked", "released", "retry")}
+    kinds = {
+        kind: sum(e.outcome is not None and e.outcome.kind == kind for e in epochs)
+        for kind in ("committed", "revoked", "released", "retry")
+    }
     told = ", ".join(f"{count} {what}" for what, count in sorted(copies(history).items()))
     done = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
     return f"{len(history.jobs)} jobs, {len(epochs)} epochs ({done}); {told}"
@@ -54,7 +58,7 @@ def collect(fleet: Fleet, trace: BrokerTrace | None = None) -> History:
         runs=[replace(run, begin=run.begin + offset, last=run.last + offset) for run in fleet.runs()],
         replies=trace.replies if trace is not None else None,
         makes=fleet.makes,
-        disturbances=list(fleet.disturbances),
+        disturbances=[*fleet.disturbances, *_connections(fleet)],
         logs={name: site.log() for name, site in fleet.hosts.items()},
         max_attempts=fleet.any.settings.publish.max_attempts,
         self_kill_after=fleet.any.settings.lock.self_kill_after,
@@ -65,6 +69,19 @@ def collect(fleet: Fleet, trace: BrokerTrace | None = None) -> History:
     history.results = _results(fleet)
     history.left = _left(fleet)
     return history
+
+
+def _connections(fleet: Fleet) -> list[Disturbance]:
+    """When each supervisor lost its broker: a SEND without its receipt is then sent again, and rightly so."""
+    found = []
+    for name, site in fleet.hosts.items():
+        for line in site.log().splitlines():
+            stamp, _, said = line.partition(" WARNING The broker is away")
+            if said:
+                seconds, _, thousandths = stamp.partition(",")
+                at = time.mktime(time.strptime(seconds, "%Y-%m-%d %H:%M:%S")) + int(thousandths) / 1000.0
+                found.append(Disturbance(what="connection", host=name, at=at))
+    return found
 
 
 def _record(path: str) -> dict[str, Any] | None:

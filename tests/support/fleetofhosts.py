@@ -309,7 +309,9 @@ class Fleet:
         alive = [f"{p.pid} {p.state} {name}" for name, site in self.hosts.items() for p in site.processes()]
         waiting = durable.listing(self.layout.waiting)
         said = [f"{d.at:.3f} {d.what} {d.host}" for d in self.disturbances]
-        return "\n".join([*logs, "== processes", *alive, f"== {len(waiting)} wait", *waiting[:20], "== done to it", *said])
+        return "\n".join(
+            [*logs, "== processes", *alive, f"== {len(waiting)} wait", *waiting[:20], "== done to it", *said]
+        )
 
 
 def _queues_of(name: str, queues: dict[str, str]) -> dict[str, str | list[str]]:

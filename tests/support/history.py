@@ -67,7 +67,9 @@ class SeenEpoch:
     @property
     def lost(self) -> bool:
         """Whether it counts as poison: it ran, and was revoked for no reason of ours."""
-        return self.ran is not None and (self.outcome is not None and self.outcome.kind == "revoked" and self.outcome.by != "self")
+        return self.ran is not None and (
+            self.outcome is not None and self.outcome.kind == "revoked" and self.outcome.by != "self"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,8 @@ class SeenResult:
 class Disturbance:
     """Something that the test did to a host, or to the broker."""
 
-    #: `supervisor`, `nursery`, ... for a killed process; `die`, `freeze`, `thaw`, `lapse` for a host; `broker`.
+    #: `supervisor`, `nursery`, ... for a process that was killed or stopped; `die`, `freeze`, `thaw`, `lapse` for a host; `broker`;
+    #: `connection` where a supervisor lost the broker.
     what: str
     #: "" for the broker.
     host: str

@@ -20,7 +20,7 @@ GRAIN = 0.05
 #: What a test notices, writes down or sends a little late, seconds.
 LATE = 0.5
 #: What ends a supervisor's work between a SEND and its mark.
-SILENCING = frozenset({"supervisor", "die", "freeze", "broker"})
+SILENCING = frozenset({"supervisor", "die", "freeze", "broker", "connection"})
 
 
 def violations(history: History) -> list[str]:
@@ -128,7 +128,9 @@ def cause(history: History, event: str) -> str:
         if what.what in SILENCING and by and min(sent) - LATE <= what.at <= max(sent) + LATE:
             return what.what
     # Another host sent the first copy, for a host that was silent, and was itself silenced.
-    silent = epoch is not None and any(d.host == epoch.host and d.what in ("die", "freeze") for d in history.disturbances)
+    silent = epoch is not None and any(
+        d.host == epoch.host and d.what in ("die", "freeze") for d in history.disturbances
+    )
     for what in history.disturbances:
         if silent and what.what in SILENCING and min(sent) - LATE <= what.at <= max(sent) + LATE:
             return what.what

@@ -17,7 +17,11 @@ def epoch(n, job, at, end, host="one"):
 
 def history(**by_rb):
     """One host with one RB a keyword: its epochs; every job was journaled at 100."""
-    jobs = {e.job: SeenJob(job=e.job, rb=rb, order=(5, 0, 0, e.job), journaled=100.0) for rb, es in by_rb.items() for e in es}
+    jobs = {
+        e.job: SeenJob(job=e.job, rb=rb, order=(5, 0, 0, e.job), journaled=100.0)
+        for rb, es in by_rb.items()
+        for e in es
+    }
     runs = [
         RecordedRun(job=e.job, host=e.host, pid=1, begin=e.at + 0.5, last=e.promoted_at - 0.5, ended=True)
         for es in by_rb.values()
@@ -28,7 +32,9 @@ def history(**by_rb):
 
 def test_a_slot_that_stands_idle_while_a_head_waits_is_lost():
     # 10 s run, 10 s lost, 10 s run; before that nothing is lost.
-    assert slot_use(history(A=[epoch(1, "a", 100.0, 110.0), epoch(2, "b", 120.0, 130.0)]), {"one": 1}) == pytest.approx(2 / 3)
+    assert slot_use(history(A=[epoch(1, "a", 100.0, 110.0), epoch(2, "b", 120.0, 130.0)]), {"one": 1}) == pytest.approx(
+        2 / 3
+    )
 
 
 def test_a_head_that_waits_while_every_slot_is_used_loses_nothing():
@@ -39,11 +45,17 @@ def test_a_head_that_waits_while_every_slot_is_used_loses_nothing():
 
 def test_slots_without_an_eligible_head_are_not_lost():
     """One RB gives work to one slot, however many there are."""
-    assert slot_use(history(A=[epoch(1, "a", 100.0, 110.0), epoch(2, "b", 110.0, 120.0)]), {"one": 8}) == pytest.approx(1.0)
+    assert slot_use(history(A=[epoch(1, "a", 100.0, 110.0), epoch(2, "b", 110.0, 120.0)]), {"one": 8}) == pytest.approx(
+        1.0
+    )
 
 
 def test_a_hand_over_is_across_hosts_or_not_and_has_two_lengths():
-    found = hand_overs(history(A=[epoch(1, "a", 100.0, 110.0), epoch(2, "b", 112.0, 120.0, "other"), epoch(3, "c", 120.5, 130.0, "other")]))
+    found = hand_overs(
+        history(
+            A=[epoch(1, "a", 100.0, 110.0), epoch(2, "b", 112.0, 120.0, "other"), epoch(3, "c", 120.5, 130.0, "other")]
+        )
+    )
     assert [(one.across, one.lock_idle, one.scripts_apart) for one in found] == [(True, 2.0, 3.0), (False, 0.5, 1.5)]
     assert spread([one.lock_idle for one in found]) == "2: median 1.25 s, p90 2.00 s, longest 2.00 s"
 

@@ -134,7 +134,10 @@ def overlapping(h):
 
 
 def thawed_too_long(h):
-    h.disturbances[:] = [Disturbance(what="freeze", host="one", at=112.0), Disturbance(what="thaw", host="one", at=133.0)]
+    h.disturbances[:] = [
+        Disturbance(what="freeze", host="one", at=112.0),
+        Disturbance(what="thaw", host="one", at=133.0),
+    ]
     h.runs[0] = run("first", 111.0, 140.0)
     h.self_kill_after = 6.0
 
