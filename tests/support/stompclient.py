@@ -35,6 +35,13 @@ class StompClient:
         self._numbers = itertools.count(1)
         self._stray: list[Frame] = []
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
+        try:
+            self._connect(user, password)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _connect(self, user: str | None, password: str | None) -> None:
         headers = {"accept-version": "1.2", "host": "test"}
         if user is not None:
             headers |= {"login": user, "passcode": password or ""}
