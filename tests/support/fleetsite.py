@@ -26,7 +26,7 @@ from supervisor.failpoints import VARIABLE
 from supervisor.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from sandbox.linux.proctree import Process
     from supervisor.settings import Settings
@@ -44,11 +44,11 @@ _CONFIG = """
 url = "{broker}"
 heartbeat = "2 s"
 [store]
-path = "{base}/store"
-poll = "50 ms"
+path = "{shared}/store"
+poll = "{poll}"
 [host]
-id = "fleet"
-slots = 2
+id = "{host}"
+slots = {slots}
 [service]
 run_dir = "{base}/run"
 [spool]
@@ -62,9 +62,9 @@ first = "100 ms"
 cap = 100
 jitter = 0.0
 [lock]
-beat = "500 ms"
-self_kill_after = "60 s"
-takeover_after = "120 s"
+beat = "{beat}"
+self_kill_after = "{self_kill_after}"
+takeover_after = "{takeover_after}"
 [publish]
 max_attempts = 5
 [limits]
@@ -75,16 +75,25 @@ allow_unsafe = true
 [interpreter]
 argv = ["{python}", "-I", "-S"]
 [paths]
-data_roots = ["{base}/data"]
-result_roots = ["{base}/archive"]
-archive_directory = "{base}/archive/{{instrument}}/RB{{rb}}/autoreduced/{{run}}/"
-ceph_directory = "{base}/archive/ceph/{{instrument}}/RB{{rb}}/{{run}}/"
-excitation_directory = "{base}/archive/{{instrument}}/RB{{rb}}/"
+data_roots = ["{shared}/data"]
+result_roots = ["{shared}/archive"]
+archive_directory = "{shared}/archive/{{instrument}}/RB{{rb}}/autoreduced/{{run}}/"
+ceph_directory = "{shared}/archive/ceph/{{instrument}}/RB{{rb}}/{{run}}/"
+excitation_directory = "{shared}/archive/{{instrument}}/RB{{rb}}/"
 excitation_instruments = ["{merging}"]
 version_directory = ""
-script = "{base}/scripts/{{instrument}}/reduce.py"
-variables = "{base}/scripts/{{instrument}}/reduce_vars.py"
-"""
+script = "{shared}/scripts/{{instrument}}/reduce.py"
+variables = "{shared}/scripts/{{instrument}}/reduce_vars.py"
+{more}"""
+#: What stands in the configuration where a test says nothing else.
+_VALUES = {
+    "poll": "50 ms",
+    "slots": "2",
+    "beat": "500 ms",
+    "self_kill_after": "60 s",
+    "takeover_after": "120 s",
+    "more": "",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,16 +116,30 @@ class FleetSite:
         broker_port: Where a STOMP broker listens on loopback; 0 for none.
         queues: Names of the queues by their key in the configuration.
         level: What the boxes hold. The protocol is the same at each, and without walls a supervisor starts sooner.
+        host: Its id.
+        shared: The folder of the store, the data and the archive, where other hosts use them too; else all lie in
+            `base`.
+        values: Laid over what a site's configuration says: poll, slots, beat, self_kill_after, takeover_after, more.
     """
 
     def __init__(
-        self, base: Path, *, broker_port: int = 0, queues: dict[str, str] | None = None, level: str = "none"
+        self,
+        base: Path,
+        *,
+        broker_port: int = 0,
+        queues: Mapping[str, str | list[str]] | None = None,
+        level: str = "none",
+        host: str = "fleet",
+        shared: Path | None = None,
+        values: dict[str, str] | None = None,
     ) -> None:
         self.base = base
+        self.host = host
+        self.shared = shared or base
         self.level = level
         self.broker_port = broker_port
-        self.layout = Layout(str(base / "store"))
-        self.archive = base / "archive"
+        self.layout = Layout(str(self.shared / "store"))
+        self.archive = self.shared / "archive"
         self.points = base / "points"
         self.config = base / "supervisor.toml"
         self.restarts = 0
@@ -130,12 +153,16 @@ class FleetSite:
         self._service_managed = False
         self._before: set[int] = set()
         self._adopted_before = False
-        for name in ("archive", "data", "points"):
-            (base / name).mkdir(parents=True)
-        named = "\n".join(f'{key} = "{name}"' for key, name in (queues or {}).items())
+        self.points.mkdir(parents=True)
+        for name in ("archive", "data"):
+            (self.shared / name).mkdir(exist_ok=shared is not None)
+        named = "\n".join(f"{key} = {json.dumps(name)}" for key, name in (queues or {}).items())
         self.config.write_text(
             _CONFIG.format(
+                **{**_VALUES, **(values or {})},
                 base=base,
+                shared=self.shared,
+                host=host,
                 broker=f"stomp://127.0.0.1:{broker_port}" if broker_port else "none",
                 queues=named,
                 level=level,
@@ -147,7 +174,7 @@ class FleetSite:
     def __enter__(self) -> Self:
         self._adopted_before = prctl.adopts_orphans()
         prctl.adopt_orphans()
-        self._before = {process.pid for process in _below_us()}
+        self._before = {process.pid for process in below_us()}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -206,13 +233,17 @@ class FleetSite:
         self.restarts += 1
         self.start()
 
+    def turn(self) -> None:
+        """Do all that is due: restart who was killed, let go who stands a time too early, kill who is on the list."""
+        self.tend()
+        self._let_pass()
+        self._keep_schedule()
+
     def until(self, predicate: Callable[[], Any], why: str) -> Any:
         """Wait for a fact while the service manager does its work; fail with the logs."""
 
         def look() -> Any:
-            self.tend()
-            self._let_pass()
-            self._keep_schedule()
+            self.turn()
             return predicate()
 
         try:
@@ -227,6 +258,15 @@ class FleetSite:
         self._process.kill()
         self._process.wait(PATIENCE)
 
+    def abandon(self) -> None:
+        """From now on nobody starts the supervisor again, whatever becomes of it."""
+        self._service_managed = False
+
+    @property
+    def child(self) -> subprocess.Popen[bytes] | None:
+        """The supervisor that was started last."""
+        return self._process
+
     def stop_supervisor(self) -> int:
         """End the supervisor in order and return its exit status."""
         self._service_managed = False
@@ -238,7 +278,7 @@ class FleetSite:
 
     def data(self, run: str) -> Path:
         """The data file of a run."""
-        return self.base / "data" / f"{REPLACING}{run}.nxs"
+        return self.shared / "data" / f"{REPLACING}{run}.nxs"
 
     def message(
         self, run: str, script: str | None, *, instrument: str = REPLACING, variables: dict[str, Any] | None = None
@@ -262,11 +302,11 @@ class FleetSite:
         """Make the message that cancels a run."""
         return json.dumps({"instrument": instrument, "run_number": run, "cancel": True}).encode()
 
-    def submit(self, job: str, body: bytes, *, time_ms: int = 0) -> None:
+    def submit(self, job: str, body: bytes, *, time_ms: int = 0, priority: int = 4) -> None:
         """Journal a message as the verb does, in this process."""
         now = time.time()
         journal.open_store(self.layout, create=True)
-        headers = {"job-id": job, "timestamp": str(time_ms or int(now * 1000))}
+        headers = {"job-id": job, "timestamp": str(time_ms or int(now * 1000)), "priority": str(priority)}
         what = intake.examine(body, headers, self.settings, host="test", hostname="test", now=now)
         if isinstance(what, intake.CancelRun):
             journal.cancel_run(self.layout, what.cancel)
@@ -376,8 +416,14 @@ class FleetSite:
     # --- processes ------------------------------------------------------------------------------------------------
 
     def processes(self) -> list[Process]:
-        """Every process of this site."""
-        return [process for process in _below_us() if process.pid not in self._before]
+        """Every process of this site; where others share its store, those of this host alone."""
+        found = [process for process in below_us() if process.pid not in self._before]
+        return found if self.shared == self.base else _of_host(self.base, found)
+
+    @property
+    def bystanders(self) -> set[int]:
+        """Processes that were there before the site, or are none of it."""
+        return self._before
 
     def spare(self, pid: int) -> None:
         """Take a process that the test started meanwhile for a bystander."""
@@ -424,8 +470,13 @@ class FleetSite:
         if durable.listing(self.layout.waiting):
             return False
         own = self._process.pid if self._process is not None else None
-        living = {process.pid: process for process in self.processes() if process.living}
-        return own in living and all(pid == own or _role(process) == "nursery" for pid, process in living.items())
+        living = [process for process in self.processes() if process.living]
+        return own in {process.pid for process in living} and all(map(self.is_standing, living))
+
+    def is_standing(self, process: Process) -> bool:
+        """Whether a process is there when nothing is to be done: our supervisor, or a nursery."""
+        own = self._process.pid if self._process is not None else None
+        return process.pid == own or _role(process) == "nursery"
 
     def settle(self) -> None:
         """Wait until everything is done, whatever was killed before."""
@@ -458,13 +509,33 @@ def tree(root: str | Path) -> dict[str, bytes]:
     return found
 
 
-def _below_us() -> list[Process]:
+def below_us() -> list[Process]:
     return proctree.descendants(os.getpid(), proctree.scan())
 
 
 def _files(root: str) -> Iterable[str]:
     for folder, _, names in os.walk(root):
         yield from (os.path.relpath(os.path.join(folder, name), root) for name in names)
+
+
+def _of_host(base: Path, found: list[Process]) -> list[Process]:
+    """Those of `found` that belong to the host in `base`: its folder stands in their environment, or in a parent's.
+
+    Whatever the supervisor starts inherits the folder of its fail-points, and a script has its scratch for a home. An
+    init shows its environment to nobody, but its parent does.
+    """
+    mark = f"{base}/".encode()
+    own: set[int] = set()
+    for process in sorted(found, key=lambda process: process.start):
+        with contextlib.suppress(OSError):
+            if mark in Path(f"/proc/{process.pid}/environ").read_bytes():
+                own.add(process.pid)
+    grown = True
+    while grown:
+        more = {process.pid for process in found if process.ppid in own} - own
+        own |= more
+        grown = bool(more)
+    return [process for process in found if process.pid in own]
 
 
 def _words(pid: int) -> str:

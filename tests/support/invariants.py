@@ -143,7 +143,7 @@ def _check_leftovers(site: FleetSite, story: Story) -> None:
         assert left["run"] in ended, f"a cancel of a job never seen is left: {left}"
     assert durable.listing(place.folder("promoting")) == [], "a take is left"
     if story.verdicts:
-        wait_until(lambda: _is_free(place.lock), 10, "the lock of the RB to be free")
+        wait_until(lambda: is_free(place.lock), 10, "the lock of the RB to be free")
     hidden = [
         os.path.join(folder, name)
         for folder, folders, files in os.walk(site.archive)
@@ -166,7 +166,7 @@ def _records_named(wanted: str, folder: str) -> list[dict[str, Any]]:
     return [_record(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names if name == wanted]
 
 
-def _is_free(path: str) -> bool:
+def is_free(path: str) -> bool:
     with open(path, "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

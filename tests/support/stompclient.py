@@ -30,9 +30,18 @@ class StompClient:
         self.port = port
         self._timeout = timeout
         self._buffer = b""
+        #: The broker has closed the connection.
+        self.closed = False
         self._numbers = itertools.count(1)
         self._stray: list[Frame] = []
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
+        try:
+            self._connect(user, password)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _connect(self, user: str | None, password: str | None) -> None:
         headers = {"accept-version": "1.2", "host": "test"}
         if user is not None:
             headers |= {"login": user, "passcode": password or ""}
@@ -118,6 +127,7 @@ class StompClient:
             with contextlib.suppress(TimeoutError):
                 chunk = self._socket.recv(65536)
                 if not chunk:
+                    self.closed = True
                     return None
                 self._buffer += chunk
 
