@@ -63,8 +63,9 @@ def _reach(folder: str, label: str) -> None:
     if trace >= 0:
         os.write(trace, line.encode())
         os.close(trace)
-    for standing in _read(os.path.join(folder, "standing"), []):
-        _obey(folder, standing, label)
+    if label.endswith(" before"):
+        while _obey(folder, label):
+            continue  # it hung: what holds now may be another answer
     armed = os.path.join(folder, "armed")
     order = _read(armed, {})
     if order.get("process") != _process or order.get("label") != label:
@@ -80,18 +81,21 @@ def _reach(folder: str, label: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _obey(folder: str, order: dict[str, Any], label: str) -> None:
-    """Do what a standing order says, if it means this process and the call that `label` stands before.
+def _obey(folder: str, label: str) -> bool:
+    """Do what the standing orders say of the call that `label` stands before; say whether this thread hung for one.
 
     Raises:
         OSError: of the number that is ordered; the call is not made.
     """
-    who = order.get("process") in (None, _process) and order.get("pid") in (None, os.getpid())
-    if not who or not (label.endswith(" before") and label.startswith(tuple(order["labels"]))):
-        return
-    if "error" in order:
-        raise OSError(order["error"], os.strerror(order["error"]))
-    os.close(os.open(os.path.join(folder, "gate"), os.O_RDONLY | os.O_CLOEXEC))
+    for order in _read(os.path.join(folder, "standing"), []):
+        who = order.get("process") in (None, _process) and order.get("pid") in (None, os.getpid())
+        if not who or not label.startswith(tuple(order["labels"])):
+            continue
+        if "error" in order:
+            raise OSError(order["error"], os.strerror(order["error"]))
+        os.close(os.open(os.path.join(folder, "gate"), os.O_RDONLY | os.O_CLOEXEC))
+        return True
+    return False
 
 
 def _read(path: str, default: Any) -> Any:

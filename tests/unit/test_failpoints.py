@@ -49,6 +49,7 @@ def test_a_standing_order_answers_a_call_by_an_error_again_and_again(folder):
         {"pid": 1, "labels": ["lock.beat"]},
         {"labels": ["archive."]},
         {"labels": ["lock.beat after"]},
+        {"labels": []},
     ],
 )
 def test_a_standing_order_for_another_is_not_obeyed(folder, order):
@@ -75,9 +76,32 @@ def test_a_thread_hangs_at_the_gate_while_others_go_on(folder):
     assert thread.is_alive()
     assert made == []
     (folder / "standing").unlink()
-    os.close(os.open(folder / "gate", os.O_WRONLY))
+    gate = os.open(folder / "gate", os.O_RDWR)
     thread.join(30)
+    os.close(gate)
     assert made == [True]
+
+
+def test_what_hung_meets_the_order_that_stands_when_it_goes_on(folder):
+    os.mkfifo(folder / "gate")
+    (folder / "trace").touch()
+    _order(folder, labels=["lock."])
+    met = []
+
+    def beat():
+        try:
+            _makes_the_call("lock.beat")
+        except OSError as error:
+            met.append(error.errno)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    wait_until(lambda: "lock.beat before" in (folder / "trace").read_text(), why="the thread to come")
+    _order(folder, labels=["lock.beat"], error=errno.EIO)
+    gate = os.open(folder / "gate", os.O_RDWR)
+    thread.join(30)
+    os.close(gate)
+    assert met == [errno.EIO]
 
 
 def test_an_armed_point_is_hit_once_and_by_the_process_that_is_named(tmp_path):
