@@ -25,6 +25,7 @@ def test_every_counterexample_of_the_model_and_every_mutant_has_a_mutant_of_the_
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("mutant", "name"), CASES)
 def test_the_mutant_is_seen_as_broken(mutant, name, tmp_path, request):
     trace = TRACES[name]

@@ -36,6 +36,8 @@ class ProtocolView:
         self.tolerated: set[str] = set()
         self._outcomes: dict[tuple[str, int], bytes] = {}
         self._newest: dict[str, int] = {}
+        #: RBs at whose target an older worker's result stood.
+        self._had_old: set[str] = set()
 
     def target_of(self, rb: str) -> str:
         """Where the results of an RB stand."""
@@ -177,7 +179,9 @@ class ProtocolView:
         have = {*asides.values(), *staging.values(), *failed.values(), there[0] if there is not None else -1}
         if done and max(done) not in have and not shared:
             self.violates("GOOD-COPY-LOST", f"epoch {max(done)}")
-        if not done and self._newest.get(rb, -1) >= 0 and 0 not in have and not _places_first(known):
+        if there is not None and there[0] == 0:
+            self._had_old.add(rb)
+        if not done and rb in self._had_old and 0 not in have and not _places_first(known):
             self.violates("GOOD-COPY-LOST", "the older worker's result")
         for cell in known:
             if is_completed(cell) and cell["promoted"] is None and cell["n"] not in have:

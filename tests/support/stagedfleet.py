@@ -23,6 +23,7 @@ from protocolview import ProtocolView, Violation, forget_records, is_completed, 
 from stagedhost import PATIENCE, ROOT, StagedHost
 from waiting import wait_until
 
+from sandbox.linux import proctree
 from supervisor import config, durable, intake, journal
 from supervisor.layout import Layout
 
@@ -32,11 +33,10 @@ if TYPE_CHECKING:
 
     from stagedhost import Held
 
+    from sandbox.linux.proctree import Process
+
 RB, RUN = "1", "12"
 INSTRUMENT = "GEM"
-#: Beats of every living host in which nothing changes: then nothing will. More than `takeover_after` twice over, and
-#: every pause of a poll (`storepoller._COOL`).
-_STILL = 25
 
 _CONFIG = """
 [broker]
@@ -106,12 +106,15 @@ class Times:
 
     self_kill: str
     takeover: str
+    #: Beats of every living host in which nothing changes: then nothing will. More than every pause of a poll
+    #: (`storepoller._COOL`), and twice `takeover` where hosts are taken over.
+    still: int
 
 
 #: Where a host is to be taken over.
-QUICK = Times(self_kill="1 s", takeover="2 s")
+QUICK = Times(self_kill="1 s", takeover="2 s", still=25)
 #: Where none is: a machine under load takes nobody for dead.
-CALM = Times(self_kill="60 s", takeover="120 s")
+CALM = Times(self_kill="60 s", takeover="120 s", still=12)
 
 
 class StagedFleet(ProtocolView):
@@ -142,8 +145,8 @@ class StagedFleet(ProtocolView):
         self.base = base
         self.archive = base / "archive"
         self.signs = base / "signs"
+        self._still = max(times.still, watcher.still if watcher else 0)
         self.jobs: list[str] = []
-        self._old: set[str] = set()
         self.broker_port = broker_port
         for name in ("archive", "data", "signs"):
             (base / name).mkdir(parents=True)
@@ -278,7 +281,7 @@ class StagedFleet(ProtocolView):
     def old_result(self, rb: str = RB, run: str = RUN) -> None:
         """Have a good result of an older worker stand at the target of a run."""
         target = self.archive / f"{rb}{run}"
-        self._old.add(rb)
+        self._had_old.add(rb)
         target.mkdir()
         (target / "old.txt").write_text("old")
 
@@ -364,13 +367,15 @@ class StagedFleet(ProtocolView):
     def photograph(self) -> Iterator[None]:
         """Have every process of every host stand still."""
         assert not any(host.armed for host in self.hosts.values()), "who stops by itself now would be let go"
-        stopped = []
-        for host in self.hosts.values():
-            stopped += stagedhost.stop(host.processes)
+        stopped = stagedhost.stop(self._everybody)
         try:
             yield
         finally:
             stagedhost.go_on(stopped)
+
+    def _everybody(self) -> list[Process]:
+        table = proctree.scan()
+        return [process for host in self.hosts.values() for process in host.processes(table)]
 
     def check(self) -> str:
         """Photograph the fleet and look at everything that must hold at each moment; return what is undone."""
@@ -398,11 +403,11 @@ class StagedFleet(ProtocolView):
         seen: object = None
         since: dict[str, int] = {}
         while undone := self.check():
-            alive = {host.name: host.beats for host in self.hosts.values() if host.state == "up"}
+            alive = {host.name: host.beats for host in self.hosts.values() if host.looks}
             now = self._signature()
             if now != seen:
                 seen, since = now, alive
-            elif all(beats - since[name] > _STILL for name, beats in alive.items()):
+            elif all(beats - since[name] > self._still for name, beats in alive.items()):
                 self.violates("STUCK", undone)
             time.sleep(0.05)  # a photograph stops the whole fleet: not more often
         self._check_end()
@@ -439,7 +444,7 @@ class StagedFleet(ProtocolView):
             done = [
                 c["n"] for c in self.cells_of(rb) if is_completed(c) and (c["promoted"] or {}).get("kind") == "done"
             ]
-            want = max(done, default=0 if rb in self._old else None)
+            want = max(done, default=0 if rb in self._had_old else None)
             if self.stands(rb) != want:
                 return f"at the target of RB {rb} stands {self.stands(rb)}, not {want}"
             asides, staging, _ = self.beside(rb)

@@ -19,7 +19,7 @@ from supervisor.failpoints import VARIABLE
 from supervisor.hosts import read_beat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from sandbox.linux.proctree import Process
     from supervisor.layout import Layout
@@ -98,18 +98,17 @@ class StagedHost:
 
     def power_off(self) -> None:
         """Have the machine die, with everything on it."""
-        machine, self._machine = self._machine, None
         self.state = "off"
         self._held.clear()
-        if machine is None:
+        if self._machine is None:
             return
-        while left := self._below(machine.pid):
-            for process in left:
-                proctree.send(process, signal.SIGSTOP)
-            for process in left:
-                proctree.send(process, signal.SIGKILL)
-        machine.kill()
-        machine.communicate()
+        while left := self.processes():
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for process in left:
+                    proctree.send(process, number)
+        self._machine.kill()
+        self._machine.communicate()
+        self._machine = None
 
     def start(self) -> None:
         """Start the supervisor; `serves` says when it takes runs."""
@@ -122,6 +121,11 @@ class StagedHost:
         assert proctree.alive(self.supervisor.identity), f"the supervisor of {self.name} ended:\n{self.log()}"
         path = self.base / "run" / "supervisor.json"
         return path.exists() and json.loads(path.read_bytes())["pid"] == self.supervisor.pid
+
+    @property
+    def looks(self) -> bool:
+        """Whether a supervisor looks at everything here, and beats."""
+        return self.state == "up" and self.supervisor is not None
 
     def kill_supervisor(self) -> None:
         """Kill the supervisor; shepherds go on."""
@@ -254,13 +258,12 @@ class StagedHost:
 
     # --- what there is -------------------------------------------------------------------------------------------
 
-    def processes(self) -> list[Process]:
-        """Every living process of this host, but the machine itself."""
-        return self._below(self._machine.pid) if self._machine is not None else []
-
-    @staticmethod
-    def _below(pid: int) -> list[Process]:
-        return [process for process in proctree.descendants(pid, proctree.scan()) if process.living]
+    def processes(self, table: Mapping[int, Process] | None = None) -> list[Process]:
+        """Every living process of this host but the machine itself, by a fresh look or in a table of all."""
+        if self._machine is None:
+            return []
+        below = proctree.descendants(self._machine.pid, proctree.scan() if table is None else table)
+        return [process for process in below if process.living]
 
     @property
     def beats(self) -> int:
@@ -274,7 +277,7 @@ class StagedHost:
         return "\n".join(f"--- {name}\n{name.read_text(errors='replace')}" for name in names if name.exists())
 
 
-def stop(find: Any) -> list[Process]:
+def stop(find: Callable[[], Iterable[Process]]) -> list[Process]:
     """Stop all processes that `find` finds, until it finds none that runs; return those that ran."""
     met: dict[int, Process] = {}
     while running := [process for process in find() if process.state != "T"]:
