@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from countertrace import Trace, collector
-from stagedfleet import INSTRUMENT, QUICK, RUN
+from stagedfleet import RUN
+from stagedsite import INSTRUMENT, QUICK
 from stompclient import StompClient
 from waiting import wait_until
 

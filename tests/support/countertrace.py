@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stagedfleet import CALM
+from stagedsite import CALM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stagedfleet import StagedFleet, Times
+    from stagedfleet import StagedFleet
+    from stagedsite import Times
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from countertrace import Trace, collector
-from stagedfleet import QUICK
+from stagedsite import QUICK
 
 from supervisor import durable
 

@@ -440,5 +440,5 @@ MUTANTS = (
         violations=("STUCK",),
     ),
 )
-#: Tried on every change: the others with `make soak`.
+#: Tried on every change, by their first trace: the others with `make soak`.
 ALWAYS = MUTANTS[:6]

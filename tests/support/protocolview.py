@@ -68,7 +68,9 @@ class ProtocolView:
             return None
         if ".run" not in names:
             return 0, names - {"reduction_log"} == {"old.txt"}  # logs of later failures may be added
-        record = record_at(os.path.join(path, ".run")) or {}
+        record = record_at(os.path.join(path, ".run"))
+        if record is None:
+            return -1, False  # it is being written
         n = int(record["epoch"])
         whole = all(
             name in names and _read_text(os.path.join(path, name)) == self.mark_of(record)
@@ -223,6 +225,8 @@ def record_at(path: str) -> dict[str, Any] | None:
                 known = _read_before[path] = (stamp, json.load(file))
     except FileNotFoundError:
         return None
+    except ValueError:
+        return None  # it is being written; records of the store are whole when their names are seen
     return known[1]
 
 

@@ -11,113 +11,35 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import lease
 import stagedhost
-from protocolview import ProtocolView, Violation, forget_records, is_completed, record_at
+from fleetview import RB, FleetView
+from protocolview import forget_records
 from stagedhost import PATIENCE, ROOT, StagedHost
+from stagedsite import CALM, CONFIG, INSTRUMENT, SCRIPT
 from waiting import wait_until
 
 from sandbox.linux import proctree
-from supervisor import config, durable, intake, journal
-from supervisor.layout import Layout
+from supervisor import config, intake, journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from stagedhost import Held
+    from stagedsite import Times
 
     from sandbox.linux.proctree import Process
 
-RB, RUN = "1", "12"
-INSTRUMENT = "GEM"
-
-_CONFIG = """
-[broker]
-url = "{broker}"
-heartbeat = "2 s"
-[store]
-path = "{base}/store"
-poll = "50 ms"
-[host]
-id = "{host}"
-slots = 2
-[service]
-run_dir = "{base}/{host}/run"
-[spool]
-path = "{base}/{host}/spool"
-[queues]
-{queues}
-[replies]
-gap = "0 s"
-[lock]
-beat = "300 ms"
-self_kill_after = "{self_kill}"
-takeover_after = "{takeover}"
-[publish]
-max_attempts = 5
-give_up = "{give_up}"
-[limits]
-grace = "300 ms"
-[isolation]
-require = "none"
-allow_unsafe = true
-[interpreter]
-argv = ["{python}", "-I", "-S"]
-[paths]
-data_roots = ["{base}/data"]
-result_roots = ["{base}/archive"]
-archive_directory = "{base}/archive/{{rb}}{{run}}/"
-ceph_directory = "{base}/archive/ceph/{{rb}}/{{run}}/"
-excitation_directory = "{base}/archive/excitations/{{rb}}/"
-version_directory = ""
-script = "{base}/scripts/{{instrument}}/reduce.py"
-variables = "{base}/scripts/{{instrument}}/reduce_vars.py"
-"""
-
-#: A script that says when it begins, notices another one of its RB that lives, and waits for a sign if it is told to.
-_SCRIPT = """
-import fcntl, os, time
-signs, job, rb, gated = {signs!r}, {job!r}, {rb!r}, {gated!r}
-def main(input_file, output_dir):
-    box = os.open(os.path.join(signs, "box-" + rb), os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(box, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        open(os.path.join(signs, "overlap-" + job), "w").close()
-    open(os.path.join(signs, "began-" + job), "a").write("x")
-    while gated and not os.path.exists(os.path.join(signs, "go-" + job)):
-        time.sleep(0.01)
-    for name in ("a.txt", "b.txt"):
-        with open(os.path.join(output_dir, name), "w") as file:
-            file.write(rb + " " + job)
-"""
+#: The run of a job that is told of none.
+RUN = "12"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Times:
-    """The times of a lock, all hosts the same; `beat` is 300 ms."""
-
-    self_kill: str
-    takeover: str
-    #: Beats of every living host in which nothing changes: then nothing will. More than every pause of a poll
-    #: (`storepoller._COOL`), and twice `takeover` where hosts are taken over.
-    still: int
-
-
-#: Where a host is to be taken over.
-QUICK = Times(self_kill="1 s", takeover="2 s", still=25)
-#: Where none is: a machine under load takes nobody for dead.
-CALM = Times(self_kill="60 s", takeover="120 s", still=12)
-
-
-class StagedFleet(ProtocolView):
+class StagedFleet(FleetView):
     """Hosts A, B and C; a context manager that leaves no process behind.
 
     Args:
@@ -141,12 +63,9 @@ class StagedFleet(ProtocolView):
         broker_port: int = 0,
         queues: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(Layout(str(base / "store")))
+        super().__init__(base)
         self.base = base
-        self.archive = base / "archive"
-        self.signs = base / "signs"
         self._still = max(times.still, watcher.still if watcher else 0)
-        self.jobs: list[str] = []
         self.broker_port = broker_port
         for name in ("archive", "data", "signs"):
             (base / name).mkdir(parents=True)
@@ -157,7 +76,7 @@ class StagedFleet(ProtocolView):
                 base / name,
                 name,
                 self.layout,
-                _CONFIG.format(
+                CONFIG.format(
                     base=base,
                     host=name,
                     broker=f"stomp://127.0.0.1:{broker_port}" if broker_port else "none",
@@ -298,7 +217,7 @@ class StagedFleet(ProtocolView):
             "rb_number": rb,
             "run_number": run,
             "run_version": 0,
-            "reduction_script": _SCRIPT.format(signs=str(self.signs), job=job, rb=rb, gated=gated),
+            "reduction_script": SCRIPT.format(signs=str(self.signs), job=job, rb=rb, gated=gated),
             "reduction_arguments": {"standard_vars": {}, "advanced_vars": {}},
             "message": "",
         }
@@ -327,41 +246,7 @@ class StagedFleet(ProtocolView):
         """Let the gated script of a job go on."""
         (self.signs / f"go-{job}").touch()
 
-    def began(self, job: str) -> int:
-        """How often the script of a job began."""
-        path = self.signs / f"began-{job}"
-        return len(path.read_text()) if path.exists() else 0
-
-    def verdict_of(self, job: str) -> str:
-        """With what a job ended, "" while it did not."""
-        final = record_at(self.layout.job(job).final)
-        if final is None:
-            return ""
-        return str((record_at(self.layout.rb(final["rb"]).outcome(final["n"])) or {}).get("verdict"))
-
-    def outcomes(self, rb: str = RB) -> list[str | None]:
-        """The kinds of the outcomes of an RB, by epoch."""
-        return [(cell["outcome"] or {}).get("kind") for cell in self.cells_of(rb)]
-
-    def promotions(self, rb: str = RB) -> list[str | None]:
-        """How the promotions of an RB ended, by epoch."""
-        return [(cell["promoted"] or {}).get("kind") for cell in self.cells_of(rb)]
-
-    def stands(self, rb: str = RB) -> int | None:
-        """The epoch that stands at the target of an RB: 0 is the older worker's, None is nothing."""
-        there = self.content(self.target_of(rb))
-        return there[0] if there is not None else None
-
-    def expect(self, holds: object, violation: str, detail: str = "") -> None:
-        """Call it a violation if something does not hold."""
-        if not holds:
-            self.violates(violation, detail)
-
-    def mark_of(self, record: dict[str, Any]) -> str:
-        """What the script of a job writes: it knows nothing of epochs."""
-        return f"{record['rb']} {record['job']}"
-
-    # --- what must hold ------------------------------------------------------------------------------------------
+    # --- the end of a step --------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def photograph(self) -> Iterator[None]:
@@ -377,116 +262,30 @@ class StagedFleet(ProtocolView):
         table = proctree.scan()
         return [process for host in self.hosts.values() for process in host.processes(table)]
 
-    def check(self) -> str:
-        """Photograph the fleet and look at everything that must hold at each moment; return what is undone."""
+    def check(self) -> tuple[str, object]:
+        """Photograph the fleet and look at everything that must hold at each moment.
+
+        Returns:
+            What is undone, and the signature.
+        """
         with self.photograph():
             self.check_now()
-            return self.unfinished()
-
-    def check_now(self) -> None:
-        """Look at everything that must hold at each moment."""
-        super().check_now()
-        overlaps = [name for name in os.listdir(self.signs) if name.startswith("overlap-")]
-        self.expect(not overlaps, "OVERLAP", str(overlaps))
-        for job in self.jobs:
-            place = self.layout.job(job)
-            if not durable.exists(place.published):
-                continue
-            final = record_at(place.final)
-            self.expect(final is not None, "REPLY-NOT-FROZEN", f"{job} is published and has no outcome")
-            assert final is not None
-            promoted = durable.exists(self.layout.rb(final["rb"]).promoted(final["n"]))
-            self.expect(promoted, "REPLY-NOT-FROZEN", f"{job} is published before it is promoted")
+            return self.unfinished(), self.signature()
 
     def settle(self) -> None:
         """Wait until everything is done and right, by the hosts that are up; look at the invariants on the way."""
         seen: object = None
         since: dict[str, int] = {}
-        while undone := self.check():
+        while True:
+            undone, now = self.check()
+            if not undone:
+                break
             alive = {host.name: host.beats for host in self.hosts.values() if host.looks}
-            now = self._signature()
             if now != seen:
                 seen, since = now, alive
             elif all(beats - since[name] > self._still for name, beats in alive.items()):
                 self.violates("STUCK", undone)
             time.sleep(0.05)  # a photograph stops the whole fleet: not more often
-        self._check_end()
-
-    def _signature(self) -> object:
-        """What changes while anything is done."""
-        cells = [
-            (rb, [(c["n"], c["outcome"], c["promoted"]) for c in self.cells_of(rb)], self.takes(rb)) for rb in self.rbs
-        ]
-        beside = [(name, self.content(str(self.archive / name))) for name in sorted(os.listdir(self.archive))]
-        marks = [
-            sorted(os.listdir(self.layout.job(job).root))
-            for job in self.jobs
-            if durable.exists(self.layout.job(job).root)
-        ]
-        return cells, beside, marks, sorted(os.listdir(self.layout.waiting))
-
-    def unfinished(self) -> str:
-        """What is still to be done, or ""."""
-        silent = {host.name for host in self.hosts.values() if host.state != "up"}
-        makers = {rb: self._makers(rb) for rb in self.rbs}
-        for job in self.jobs:
-            if not durable.exists(self.layout.job(job).published):
-                return f"job {job} is not published"
-        for name in durable.listing(self.layout.waiting):
-            if not set(makers.get(name.split(".")[2], {}).values()) & silent:
-                return f"{name} waits"
-        for rb in self.rbs:
-            theirs = [take for take, host in makers[rb].items() if host not in silent]
-            if theirs:
-                return f"takes {theirs} of RB {rb} stand"
-            if sum(1 for other in self.rbs if self.target_of(other) == self.target_of(rb)) > 1:
-                continue
-            done = [
-                c["n"] for c in self.cells_of(rb) if is_completed(c) and (c["promoted"] or {}).get("kind") == "done"
-            ]
-            want = max(done, default=0 if rb in self._had_old else None)
-            if self.stands(rb) != want:
-                return f"at the target of RB {rb} stands {self.stands(rb)}, not {want}"
-            asides, staging, _ = self.beside(rb)
-            if not makers[rb] and (asides or staging):
-                return f"beside the target of RB {rb} is left: {asides} {staging}"
-        return ""
-
-    def _makers(self, rb: str) -> dict[str, str]:
-        """The takes that stand, and the host of each."""
-        folder = self.layout.rb(rb).folder("promoting")
-        records = {take: record_at(os.path.join(folder, take)) for take in self.takes(rb)}
-        return {take: record["host"] for take, record in records.items() if record is not None}
-
-    def _check_end(self) -> None:
-        """What must be true when all is done: each job committed once, in their order, and nobody left."""
-        for rb in self.rbs:
-            committed = [
-                c["epoch"]["job"] for c in self.cells_of(rb) if (c["outcome"] or {}).get("kind") == "committed"
-            ]
-            mine = [job for job in self.jobs if job in committed]
-            self.expect(committed == mine, "ORDER", f"{committed} of RB {rb} is not {mine}")
-        every = [
-            c["epoch"]["job"]
-            for rb in self.rbs
-            for c in self.cells_of(rb)
-            if (c["outcome"] or {}).get("kind") == "committed"
-        ]
-        self.expect(sorted(every) == sorted(self.jobs), "NOT-ONE-COMMIT-EACH", f"{every} of {self.jobs}")
-        for text in ("Traceback", "defect"):
-            assert text not in self.logs(), self.logs()
-
-    def logs(self) -> str:
-        """What all hosts have said."""
-        return "\n".join(host.log() for host in self.hosts.values())
-
-    def describe(self) -> str:
-        """Everything there is to see, for a failure."""
-        lines = [super().describe(), f"waiting {durable.listing(self.layout.waiting)}"]
-        for host in self.hosts.values():
-            shown = [f"{p.pid} {p.state}" for p in host.processes()]
-            lines.append(f"{host.name} is {host.state}, beat {host.beats}, armed {host.armed}: {shown}")
-        return "\n".join(lines)
-
-
-__all__ = ["CALM", "QUICK", "RB", "RUN", "StagedFleet", "Violation"]
+        self.check_end()
+        looking = [host for host in self.hosts.values() if host.looks]
+        self.wait(lambda: all(len(host.processes()) == 2 for host in looking), "every shepherd and box to end")
