@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import threading
 import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+
+from protocolview import ProtocolView, Violation, forget_records, is_completed, record_at
 
 from sandbox.copyout import inspect
 from sandbox.limits import Limits
@@ -42,7 +43,7 @@ from supervisor import storehand as storehand_module
 from supervisor.claim import Claimed, Claimer, Surroundings
 from supervisor.hosting import Place
 from supervisor.layout import Layout
-from supervisor.promotion import asides_of, staging_name
+from supervisor.promotion import staging_name
 from supervisor.rblock import RbLock
 from supervisor.records import Epoch, Final, Identity, Outcome, Request, Target
 from supervisor.runplan import RunPlan
@@ -65,10 +66,6 @@ INSTRUMENT = "ENGINX"
 
 class Crash(BaseException):
     """The process of this actor was killed where it stands."""
-
-
-class Violation(AssertionError):
-    """An invariant of the protocol does not hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,13 +167,13 @@ class Host:
         return [actor for actor in found + self.shepherds if not actor.ended]
 
 
-class Stage:
+class Stage(ProtocolView):
     """The store, the archive, the hosts, and the hand that gives the turns."""
 
     def __init__(self, root: Path, patch: pytest.MonkeyPatch, *, host_names: str = "h0 h1", looks: bool = True) -> None:
+        super().__init__(Layout(str(root / "store")))
         self.root = root
         self.patch = patch
-        self.layout = Layout(str(root / "store"))
         self.archive = root / "archive"
         self.archive.mkdir()
         self.data = root / "data.nxs"
@@ -195,12 +192,7 @@ class Stage:
         self._pids = 1000
         self._by_thread: dict[int, Actor] = {}
         self._lost: set[int] = set()
-        self._outcomes: dict[tuple[str, int], bytes] = {}
-        self._newest: dict[str, int] = {}
         self.checking = True
-        #: Invariants that a test knows not to hold in what it sets up.
-        self.tolerated: set[str] = set()
-        self.rbs: dict[str, str] = {}
         journal.open_store(self.layout, create=True)
         for host in self.hosts.values():
             self._beat_host(host)
@@ -296,7 +288,7 @@ class Stage:
     def close(self) -> None:
         """End every actor; for the end of a test."""
         self.checking = False
-        _read_before.clear()
+        forget_records()
         for actor in self.actors:
             self._kill(actor)
         failpoints.set_hook(None)
@@ -643,68 +635,7 @@ class Stage:
         host.shepherds.append(actor)
         return actor
 
-    def content(self, path: str) -> tuple[int, bool] | None:
-        """(epoch, whole) of what stands at a path; epoch 0 is the older worker's result."""
-        try:
-            names = set(os.listdir(path))
-        except FileNotFoundError:
-            return None
-        if ".run" not in names:
-            return 0, names - {"reduction_log"} == {"old.txt"}  # logs of later failures may be added
-        record = _json(os.path.join(path, ".run")) or {}
-        n = int(record["epoch"])
-        whole = all(
-            name in names and _read_text(os.path.join(path, name)) == f"{record['rb']} {n}"
-            for name in ("a.txt", "b.txt")
-        )
-        return n, whole
-
-    def cells_of(self, rb: str) -> list[dict[str, Any]]:
-        """Every epoch of an RB with its cells, read from outside."""
-        place = self.layout.rb(rb)
-        found = []
-        for name in sorted(_names(place.folder("epochs"))):
-            n = int(name)
-            found.append(
-                {
-                    "n": n,
-                    "epoch": _json(place.epoch(n)),
-                    "outcome": _json(place.outcome(n)),
-                    "promoted": _json(place.promoted(n)),
-                }
-            )
-        return found
-
-    def takes(self, rb: str) -> list[str]:
-        return sorted(_names(self.layout.rb(rb).folder("promoting")))
-
-    def beside(self, rb: str) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-        """(asides, stagings, failed) beside the target of an RB, each name with its epoch."""
-        path = self.target_of(rb)
-        folder = os.path.dirname(path)
-        asides, staging, failed = {}, {}, {}
-        all_names = os.listdir(folder)
-        for aside in asides_of(Target(path=path, staging="", mode="replace"), all_names):
-            content = self.content(aside)
-            if content is not None:
-                asides[os.path.basename(aside)] = content[0]
-        for name in all_names:
-            if name.startswith(".autoreduce-") and not name.startswith(".autoreduce-aside-"):
-                content = self.content(os.path.join(folder, name))
-                if content is not None and self._is_of(os.path.join(folder, name), rb):
-                    (failed if name.endswith(".failed") else staging)[name] = content[0]
-        return asides, staging, failed
-
-    @staticmethod
-    def _is_of(path: str, rb: str) -> bool:
-        record = _json(os.path.join(path, ".run"))
-        return record is not None and record["rb"] == rb
-
     # --- the invariants ---------------------------------------------------------------------------------------
-
-    def violates(self, what: str, detail: str) -> None:
-        if what not in self.tolerated:
-            raise Violation(f"{what}: {detail}\n{self.describe()}")
 
     def check(self) -> None:
         """Look at everything that must hold at each moment."""
@@ -712,75 +643,12 @@ class Stage:
         boxes = [actor.box[0] for actor in running if actor.box is not None]
         if len(boxes) != len(set(boxes)):
             self.violates("OVERLAP", f"{boxes}")
-        for rb in self.rbs:
-            known = self.cells_of(rb)
-            self._check_cells(rb, known)
-            self._check_target(rb, known)
-
-    def _check_cells(self, rb: str, known: list[dict[str, Any]]) -> None:
-        committed: set[str] = set()
-        for index, cell in enumerate(known):
-            n, outcome = cell["n"], cell["outcome"]
-            if n != index + 1:
-                self.violates("EPOCH-ORDER", f"epoch {n} at place {index + 1}")
-            if n < len(known) and outcome is None:
-                self.violates("EPOCH-UNDECIDED-BELOW", f"epoch {n}")
-            if outcome is None:
-                continue
-            raw = json.dumps(outcome, sort_keys=True).encode()
-            if self._outcomes.setdefault((rb, n), raw) != raw:
-                self.violates("OUTCOME-REPLACED", f"epoch {n}")
-            if outcome["kind"] != "committed":
-                continue
-            job = cell["epoch"]["job"]
-            if job in committed:
-                self.violates("TWO-COMMITS-OF-A-JOB", job)
-            committed.add(job)
-            if n < len(known) and cell["promoted"] is None:
-                self.violates("NEXT-EPOCH-BEFORE-PROMOTED", f"epoch {n}")
-            final = _json(self.layout.job(job).final)
-            if cell["promoted"] is not None and final is None:
-                self.violates("PROMOTED-WITHOUT-FINAL", job)
-            if final is not None and final["n"] != n:
-                self.violates("FINAL-NOT-COMMITTED", f"{job}: {final}")
-
-    def _check_target(self, rb: str, known: list[dict[str, Any]]) -> None:
-        path = self.target_of(rb)
-        shared = sum(1 for other in self.rbs if self.target_of(other) == path) > 1
-        there = self.content(path)
-        done = [c["n"] for c in known if _is_completed(c) and (c["promoted"] or {}).get("kind") == "done"]
-        takes = self.takes(rb)
-        mine = there is not None and (there[0] == 0 or self._is_of(path, rb))
-        if there is not None:
-            if not there[1]:
-                self.violates("PARTIAL-AT-TARGET", str(there))
-            if mine and there[0] and not _is_completed(known[there[0] - 1]):
-                self.violates("UNCOMMITTED-AT-TARGET", str(there))
-        if not shared:
-            newest = self._newest.get(rb, -1)
-            epoch = there[0] if there is not None else -1
-            if epoch < newest and not takes:
-                self.violates("OLDER-OVERWRITES-NEWER", f"{there} where {newest} stood, and no take stands")
-            self._newest[rb] = max(newest, epoch)
-        asides, staging, failed = self.beside(rb)
-        have = {*asides.values(), *staging.values(), *failed.values(), there[0] if there is not None else -1}
-        if done and max(done) not in have and not shared:
-            self.violates("GOOD-COPY-LOST", f"epoch {max(done)}")
-        if not done and newest_ever(self._newest, rb) >= 0 and 0 not in have and not _places_first(known):
-            self.violates("GOOD-COPY-LOST", "the older worker's result")
-        for cell in known:
-            if _is_completed(cell) and cell["promoted"] is None and cell["n"] not in have:
-                self.violates("GOOD-COPY-LOST", f"the committed epoch {cell['n']}")
-            kind = (cell["promoted"] or {}).get("kind")
-            if kind == "done" and cell["n"] in staging.values():
-                self.violates("DONE-BUT-NOT-PLACED", f"epoch {cell['n']}")
-            if kind == "failed" and mine and there is not None and there[0] == cell["n"]:
-                self.violates("FAILED-BUT-PLACED", f"epoch {cell['n']}")
+        self.check_now()
 
     def box_starts(self, actor: Actor, plan: RunPlan) -> None:
         """A box is let go: nothing may have been decided, and nothing told before the epoch forbids it."""
         self.started.append((plan.rb, plan.n))
-        outcome = _json(self.layout.rb(plan.rb).outcome(plan.n))
+        outcome = record_at(self.layout.rb(plan.rb).outcome(plan.n))
         if outcome is not None:
             self.violates("START-AFTER-REVOKED", f"epoch {plan.n}: {outcome['kind']}")
         if (plan.job, plan.n) in self.cancelled_before:
@@ -819,7 +687,9 @@ class Stage:
         """What is still to be done, or ""."""
         silent = {host.id for host in self.hosts.values() if host.state != "up" and not self.is_fenced(host)}
         standing = {
-            rb: {_json(os.path.join(self.layout.rb(rb).folder("promoting"), take))["host"] for take in self.takes(rb)}
+            rb: {
+                record_at(os.path.join(self.layout.rb(rb).folder("promoting"), take))["host"] for take in self.takes(rb)
+            }
             for rb in self.rbs
         }
         left = [
@@ -834,7 +704,7 @@ class Stage:
             return f"waiting: {left}"
         for rb in self.rbs:
             for take in self.takes(rb):
-                record = _json(os.path.join(self.layout.rb(rb).folder("promoting"), take)) or {}
+                record = record_at(os.path.join(self.layout.rb(rb).folder("promoting"), take)) or {}
                 maker = next(actor for actor in self.actors if actor.pid == record["pid"])
                 if self.is_fenced(maker.host):
                     return f"the take {take} of the fenced {maker.host.id}"
@@ -843,7 +713,7 @@ class Stage:
             if sum(1 for other in self.rbs if self.target_of(other) == self.target_of(rb)) > 1:
                 continue
             done = [
-                c["n"] for c in self.cells_of(rb) if _is_completed(c) and (c["promoted"] or {}).get("kind") == "done"
+                c["n"] for c in self.cells_of(rb) if is_completed(c) and (c["promoted"] or {}).get("kind") == "done"
             ]
             there = self.content(self.target_of(rb))
             want = max(done, default=0)
@@ -863,14 +733,7 @@ class Stage:
         lines += [
             f"{actor.name} ({actor.host.state}) stands at {actor.at!r}" for actor in self.actors if not actor.ended
         ]
-        for rb in self.rbs:
-            for cell in self.cells_of(rb):
-                outcome = (cell["outcome"] or {}).get("kind")
-                promoted = (cell["promoted"] or {}).get("kind")
-                lines.append(f"rb {rb} epoch {cell['n']}: {cell['epoch']['job']} {outcome} promoted {promoted}")
-            lines.append(
-                f"rb {rb} target {self.content(self.target_of(rb))} beside {self.beside(rb)} takes {self.takes(rb)}"
-            )
+        lines.append(super().describe())
         return "\n".join(lines)
 
 
@@ -955,20 +818,6 @@ def fill_result(folder: str, rb: str, n: int) -> None:
         _write(os.path.join(folder, name), f"{rb} {n}")
 
 
-def newest_ever(newest: dict[str, int], rb: str) -> int:
-    """The newest epoch seen at the target of an RB."""
-    return newest.get(rb, -1)
-
-
-def _places_first(known: list[dict[str, Any]]) -> bool:
-    return any((cell["promoted"] or {}).get("kind") == "done" and _is_completed(cell) for cell in known)
-
-
-def _is_completed(cell: dict[str, Any]) -> bool:
-    outcome = cell["outcome"] or {}
-    return outcome.get("kind") == "committed" and outcome.get("verdict") == "completed"
-
-
 def _is_overtaken(scanner: Scanner, head: order.Head) -> bool:
     if head.slotless:
         return False
@@ -993,38 +842,9 @@ def _with_point(call: Callable[..., Any], label: str) -> Callable[..., Any]:
     return stand_then_call
 
 
-def _names(folder: str) -> list[str]:
-    try:
-        return [name for name in os.listdir(folder) if not name.startswith(durable.TEMPORARY)]
-    except FileNotFoundError:
-        return []
-
-
-_read_before: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {}
-
-
-def _json(path: str) -> dict[str, Any] | None:
-    """The record at a path; a file that has not changed since is not read again."""
-    try:
-        facts = os.stat(path)
-        stamp = (facts.st_ino, facts.st_mtime_ns, facts.st_size, facts.st_ctime_ns)
-        known = _read_before.get(path)
-        if known is None or known[0] != stamp:
-            with open(path, "rb") as file:
-                known = _read_before[path] = (stamp, json.load(file))
-    except FileNotFoundError:
-        return None
-    return known[1]
-
-
 def _write(path: str, text: str) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
-
-
-def _read_text(path: str) -> str:
-    with open(path, encoding="ascii") as file:
-        return file.read()
 
 
 def _runs(schedule: list[str]) -> str:

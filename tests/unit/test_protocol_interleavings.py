@@ -577,7 +577,7 @@ def _c12(stage, *, late):
         stage.until(loser, "archive.rename aside before")
     stage.finish(winner)
     stage.finish(loser)
-    assert stage._is_of(shared, "1"), "the result of the other RB was replaced"
+    assert stage.is_of(shared, "1"), "the result of the other RB was replaced"
     assert stage.cells_of("1")[0]["promoted"]["kind"] == "done"
     assert stage.cells_of("2")[0]["promoted"]["kind"] == "failed", "what was not placed is called done"
     stage.settle()
