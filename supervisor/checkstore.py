@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sandbox.limits import GiB, MiB, format_duration, format_size
 from sandbox.linux import trial
-from supervisor import durable, journal, mounted, records
+from supervisor import durable, journal, mounted, records, storeformat
 from supervisor.checkup import Finding, caution, failed, passed
 from supervisor.flock import acquire
 from supervisor.layout import Layout
@@ -57,7 +57,7 @@ def findings(path: str, *, unproven: bool, several: bool) -> list[Finding]:
 def _absence(layout: Layout) -> Finding | None:
     try:
         journal.open_store(layout, create=False)
-    except journal.UnknownStore as unknown:
+    except storeformat.UnknownStore as unknown:
         if os.path.isdir(layout.root) and os.listdir(layout.root):
             return failed(_AREA, layout.root, str(unknown), "write another store.path, or empty the folder")
         return _to_be_made(layout.root)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervisor import durable, journal, records, waiting
+from supervisor import durable, journal, records, tombstones, waiting
 from supervisor.attempts import History, history, read_not_before, run_record
 from supervisor.cells import RbCells, link_final, read_final
 from supervisor.flock import acquire
@@ -172,6 +172,9 @@ class Claimer:
         epoch = Epoch(host=around.host, boot=around.boot, job=request.job, time=around.now())
         if not cells.link_epoch(n, epoch):
             return Left(why=f"another host has linked epoch {n}")
+        if cells.last() != n:  # we were frozen so long that the cells of epochs from n on were pruned meanwhile
+            self._decide(cells, n, Outcome(kind="released", why="a newer epoch exists"))
+            return Left(why=f"a newer epoch than {n} exists")
         # Everything that was read before the lock was won is read again now: a cached "absent" decides nothing.
         past = history(self._layout.job(request.job), cells)
         ruling = rule(self.facts(request, past, overtaken=overtaken()), around.now())
@@ -215,11 +218,13 @@ class Claimer:
             return RbState(last=0)
         if outcome is None:
             return RbState(last=last, proof=proof(self._evidence(last, holder, cells)))
+        # `promoted` implies `final`, which is gone when the job was pruned; its newest epoch stays.
+        promoted = cells.promoted(last) is not None
         return RbState(
             last=last,
             outcome=outcome.kind,
-            promoted=cells.promoted(last) is not None,
-            final=durable.exists(self._layout.job(holder.job).final),
+            promoted=promoted,
+            final=promoted or durable.exists(self._layout.job(holder.job).final),
             targets=bool(outcome.targets),
         )
 
@@ -280,7 +285,7 @@ class Claimer:
             if journal.means(cancel, request):
                 journal.cancel_job(place, cancel)
         return JobFacts(
-            final=read_final(place) is not None,
+            final=read_final(place) is not None or tombstones.find(self._layout, request.job) is not None,
             waiting=durable.exists(self._layout.path("waiting", waiting.entry_of(request).name)),
             cancelled=durable.exists(place.cancel),
             not_before=read_not_before(place),

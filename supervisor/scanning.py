@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervisor import durable, journal, names, order, records, waiting
+from supervisor import durable, journal, names, order, records, tombstones, waiting
 from supervisor.attempts import history, read_not_before
 from supervisor.cells import RbCells, read_final
 from supervisor.order import Head
@@ -122,7 +122,10 @@ class Scanner:
         place = journal.find_job(self._layout, entry.job)
         card = self.card(entry, place) if place is not None else None
         if place is None or card is None:
-            return False  # its request is not visible here yet
+            # Its request is not visible here yet; or never again: a redelivery was frozen while its job was pruned.
+            if tombstones.find_component(self._layout, entry.job):
+                durable.remove(self._layout.path("waiting", entry.name), "waiting")
+            return False
         try:
             marks = set(os.listdir(place.root))
         except FileNotFoundError:
@@ -208,8 +211,12 @@ class Scanner:
         found: dict[str, str] = {}
         for entry in self.entries():
             if entry.rb not in found:
-                place = journal.find_job(self._layout, entry.job)
-                card = self.card(entry, place) if place is not None else None
+                try:
+                    place = journal.find_job(self._layout, entry.job)
+                    card = self.card(entry, place) if place is not None else None
+                except records.CorruptRecord as damage:
+                    self.damage[entry.job] = str(damage)
+                    continue
                 if card is not None:
                     found[entry.rb] = card.rb
         return found

@@ -48,10 +48,13 @@ def trouble(what: str, path: str, error: OSError) -> SiteTrouble:
 class Staging:
     """The staging folders of one attempt."""
 
-    def __init__(self, plan: RunPlan, place: JobPlace) -> None:
-        """Stage for `plan`; its records go below `place`."""
+    def __init__(
+        self, plan: RunPlan, place: JobPlace, insist: Callable[[Callable[[], None]], None] = lambda call: call()
+    ) -> None:
+        """Stage for `plan`; its records go below `place`, written by `insist`: the store is not the archive."""
         self._plan = plan
         self._place = place
+        self._insist = insist
         self._key = names.shorten(names.encode(plan.job))
         self.targets: list[Target] = []
 
@@ -136,7 +139,8 @@ class Staging:
     def write_plan(self) -> None:
         """Make `plan.json` name every staging folder, durably."""
         record = {"targets": [records.target_record(target) for target in self.targets], "n": self._plan.n}
-        durable.replace(self._place.plan(self._plan.n), records.pack(record), "plan")
+        named = records.pack(record)
+        self._insist(lambda: durable.replace(self._place.plan(self._plan.n), named, "plan"))
 
     def fill(
         self,

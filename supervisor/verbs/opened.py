@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervisor import config, hosts, journal, records, shown
+from supervisor import config, hosts, journal, records, shown, storeformat
 from supervisor.exitcodes import CONFIG, INTERNAL, USAGE
 from supervisor.layout import Layout
 
@@ -86,7 +86,7 @@ def store(args: argparse.Namespace, *, create: bool = False, write: bool = True)
         owner = os.stat(layout.waiting).st_uid
         if write and (not os.access(layout.waiting, os.W_OK) or (os.geteuid() == 0 and owner != 0)):
             return _refused(layout, f"#{owner}")
-    except journal.UnknownStore as wrong:
+    except storeformat.UnknownStore as wrong:
         print(wrong, file=sys.stderr)
         return CONFIG
     except (OSError, records.CorruptRecord) as trouble:

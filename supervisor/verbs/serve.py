@@ -83,10 +83,10 @@ def serve(
         nursery_unit: the nursery is a unit of its own.
     """
     from supervisor.hosts import IdentityTaken
-    from supervisor.journal import UnknownStore
     from supervisor.loop import DefectMet
     from supervisor.nurserylink import NurseryGone
     from supervisor.service import Service
+    from supervisor.storeformat import UnknownStore
 
     for note in notes:
         log.log(logging.WARNING if note.startswith("CAUTION") else logging.INFO, "%s", note)

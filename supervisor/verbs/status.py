@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.limits import format_duration
-from supervisor import hosts, rundir, shown
+from supervisor import hosts, rundir, shown, storenotes
 from supervisor.exitcodes import INTERNAL, NOT_RUNNING, OK
 from supervisor.verbs import opened
 from supervisor.verbs.daemon import service_unseen
@@ -80,6 +80,9 @@ def read(settings: Settings) -> dict[str, Any]:
         "failing": state.get("failing", {}),
         "max_waiting": settings.store.max_waiting,
         "store": state.get("store", "not looked at yet"),
+        "store_since": state.get("store_since"),
+        "held": state.get("held", 0),
+        "runs_in_trouble": [{"job": job, **trouble.to_json()} for job, trouble in storenotes.told(run_dir)],
         "broker": state.get("broker", "not looked at yet"),
     }
 
@@ -107,7 +110,16 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     failing = status["failing"]
     if isinstance(failing, dict):
         rows += [f"failing: {shown.line(name)}: {shown.line(why, 400)}" for name, why in failing.items()]
-    rows.append(f"store:   {shown.line(status['store'])} ({status['store_path']})")
+    at = status["store_since"]
+    begun = f", since {shown.moment(at, now)}" if isinstance(at, int | float) else ""
+    rows.append(f"store:   {shown.line(status['store'])}{begun} ({status['store_path']})")
+    if status["held"]:
+        rows.append(f"         {status['held']} messages came and are not taken yet; the broker has them still")
+    rows += [
+        f"         the run of job {shown.line(run['job'])} waits: {shown.line(run['why'])}, since "
+        f"{shown.moment(run['since'], now)}"
+        for run in status["runs_in_trouble"]
+    ]
     rows.append(f"broker:  {shown.line(status['broker'])}")
     return rows
 
