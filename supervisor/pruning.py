@@ -135,7 +135,7 @@ class Pruner:
     def _work(self) -> Iterator[None]:
         now = self._now()
         for component in durable.listing(tombstones.pruning(self._layout)):
-            self._empty(component)
+            self.finish(component)
             yield
         shards = durable.listing(self._layout.path("jobs"))
         behind = [shard for shard in shards if shard > self._last_shard]
@@ -182,7 +182,7 @@ class Pruner:
             return False  # an operator is to look at it; `why` names it
         durable.make_folder(tombstones.pruning(self._layout), "tombstones")
         durable.move_folder(place.root, os.path.join(tombstones.pruning(self._layout), component), "job")
-        self._empty(component)
+        self.finish(component)
         return True
 
     def _stone(self, place: JobPlace, request: Request, published: float, now: float) -> Tombstone | None:
@@ -219,8 +219,8 @@ class Pruner:
             pruned=now,
         )
 
-    def _empty(self, component: str) -> None:
-        """Remove all of a job whose folder was moved away."""
+    def finish(self, component: str) -> None:
+        """Remove all that is left of a job whose folder was moved away."""
         doomed = JobPlace(os.path.join(tombstones.pruning(self._layout), component))
         try:
             request = journal.read_request(doomed)

@@ -255,22 +255,39 @@ class Staging:
         archive.sync(log_folder)
 
 
-def remove_staging(target: Target, n: int) -> None:
-    """Remove every staging folder of epoch `n` beside `target`; what cannot be removed stays for the next sweep."""
+def stagings_of(target: Target, n: int) -> list[str]:
+    """Return every staging folder of epoch `n` that stands beside `target`.
+
+    Raises:
+        OSError: the archive cannot be used now.
+    """
     folder = os.path.dirname(target.path)
     prefix = f"{os.path.basename(target.staging)}-{n}."
+    return [os.path.join(folder, name) for name in archive.listing(folder) if name.startswith(prefix)]
+
+
+def remove_staging(target: Target, n: int) -> None:
+    """Remove every staging folder of epoch `n` beside `target`; what cannot be removed stays for the next sweep."""
     try:
-        for name in archive.listing(folder):
-            if name.startswith(prefix):
-                archive.remove_tree(os.path.join(folder, name))
+        for path in stagings_of(target, n):
+            archive.remove_tree(path)
     except OSError:
         return
+
+
+def planned(place: JobPlace, n: int) -> list[Target]:
+    """Return the targets that the plan of an attempt names; none where it made no plan."""
+    data = durable.read(place.plan(n))
+    if data is None:
+        return []
+    return [
+        records.build(Target, place.plan(n), record)
+        for record in records.unpack(place.plan(n), data).get("targets", [])
+    ]
 
 
 def sweep(place: JobPlace, epochs: list[int]) -> None:
     """Remove the staging named in the plans of epochs that came to nothing; a zombie that copies there loses it."""
     for n in epochs:
-        data = durable.read(place.plan(n))
-        if data is not None:
-            for record in records.unpack(place.plan(n), data).get("targets", []):
-                remove_staging(records.build(Target, place.plan(n), record), n)
+        for target in planned(place, n):
+            remove_staging(target, n)

@@ -33,13 +33,16 @@ def _go_through(site: FleetSite, meetings) -> None:
         assert text not in site.log()
 
 
-def test_each_place_meets_trouble_and_goes_on(tmp_path, activemq):
+@pytest.mark.parametrize("part", range(3))
+def test_each_place_meets_trouble_and_goes_on(part, tmp_path, activemq):
     """Each place once, with another answer of the store each; the soak goes through all of them."""
+    meetings = [(place, ERRNOS[number % len(ERRNOS)]) for number, place in enumerate(PLACES)]
     with _site(tmp_path, activemq) as site:
-        _go_through(site, [(place, ERRNOS[number % len(ERRNOS)]) for number, place in enumerate(PLACES)])
+        _go_through(site, meetings[part::3])
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("errno", ERRNOS, ids=str)
 def test_each_place_meets_each_trouble(errno, tmp_path, activemq):
     with _site(tmp_path, activemq) as site:
@@ -92,7 +95,7 @@ def test_a_lost_lock_ends_the_run_which_runs_again(errno, tmp_path):
         submit_gated(site, "again", "two")
         site.until(lambda: has_begun(site), "the script to begin")
         script = site.victims().script
-        site.trouble({"process": "shepherd", "label": "*", "errno": errno})
+        site.trouble(*({"process": "shepherd", "label": label, "errno": errno} for label in ("store.*", "lock.*")))
         site.until(lambda: site.victims().script != script, "the box to be ended")
         assert set(outcomes(site)) == {1}, "nothing can be decided while the store is away"
         let_go(site)
