@@ -6,6 +6,7 @@ decides. A supervisor that comes up finds the shepherds of the last one by `run.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -85,49 +86,68 @@ class ActiveRuns:
         self._active[run.rb, run.n] = run
 
     def look(self) -> None:
-        """Look at everything that is under way."""
-        self._hand_over()
-        self._look_at_runs()
+        """Look at everything that is under way.
+
+        Raises:
+            OSError, CorruptRecord: something of it could not be looked at; all the rest was.
+        """
+        troubles: list[OSError | records.CorruptRecord] = []
+        for over in list(self._hand_overs):
+            try:
+                self._hand_over(over)
+            except (OSError, records.CorruptRecord) as error:
+                troubles.append(error)
+        troubles += self._look_at_runs()
         now = time.monotonic()
         if now >= self._sweep_at:
             again = sweep_spool(self._spool, self._run_dir, older_than=_YOUNG, now=time.time())
             self._sweep_at = now + _YOUNG if again else math.inf
+        if troubles:
+            raise troubles[0]
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, over: _HandOver) -> None:
         """Beat the lock until the shepherd has begun, then let go of our copy (DESIGN §3)."""
-        for over in list(self._hand_overs):
-            claimed, now = over.claimed, time.monotonic()
-            begun = durable.exists(self._layout.job(claimed.request.job).run(claimed.n))
-            cells = RbCells(self._layout.rb(claimed.rb))
-            if begun or cells.outcome(claimed.n) is not None or not is_alive(over.run.shepherd):
-                self._hand_overs.remove(over)
-                claimed.lock.close()
-            elif now >= over.deadline:
-                self._hand_overs.remove(over)
-                self._claimer.release(claimed.rb, claimed.n, "nursery: no run.json within 30 s")
-                claimed.lock.close()
-            elif now >= over.next_beat:
-                over.next_beat = now + self._beat_every
-                try:
-                    claimed.lock.beat(claimed.n)
-                except LostLock:
-                    self._hand_overs.remove(over)
-                    claimed.lock.close()
+        claimed, now = over.claimed, time.monotonic()
+        begun = durable.exists(self._layout.job(claimed.request.job).run(claimed.n))
+        cells = RbCells(self._layout.rb(claimed.rb))
+        if begun or cells.outcome(claimed.n) is not None or not is_alive(over.run.shepherd):
+            self._let_go(over)
+        elif now >= over.deadline:
+            self._claimer.release(claimed.rb, claimed.n, "nursery: no run.json within 30 s")
+            self._let_go(over)
+        elif now >= over.next_beat:
+            over.next_beat = now + self._beat_every
+            try:
+                claimed.lock.beat(claimed.n)
+            except LostLock:
+                self._let_go(over)
 
-    def _look_at_runs(self) -> None:
+    def _let_go(self, over: _HandOver) -> None:
+        self._hand_overs.remove(over)
+        over.claimed.lock.close()
+
+    def _look_at_runs(self) -> list[OSError | records.CorruptRecord]:
+        troubles: list[OSError | records.CorruptRecord] = []
         for run in list(self._active.values()):
-            place = self._layout.job(run.job)
-            if run.job not in self._told_started:
-                data = durable.read(place.started)
-                if data is not None:
-                    self._told_started.add(run.job)
-                    if not durable.exists(place.started_sent):
-                        self._tell(StartedReply(job=run.job, reply=records.unpack(place.started, data)))
-            if RbCells(self._layout.rb(run.rb)).outcome(run.n) is not None:
-                self._forget(run)
-                self._tell(Decided(run=run))
-            elif self._mute.is_mute((run.rb, run.n), read_counter(self._layout.rb(run.rb).lock), time.monotonic()):
-                signal_exactly(run.shepherd, signal.SIGKILL)
+            try:
+                self._look_at(run)
+            except (OSError, records.CorruptRecord) as error:
+                troubles.append(error)
+        return troubles
+
+    def _look_at(self, run: ActiveRun) -> None:
+        place = self._layout.job(run.job)
+        if run.job not in self._told_started:
+            data = durable.read(place.started)
+            if data is not None:
+                self._told_started.add(run.job)
+                if not durable.exists(place.started_sent):
+                    self._tell(StartedReply(job=run.job, reply=records.unpack(place.started, data)))
+        if RbCells(self._layout.rb(run.rb)).outcome(run.n) is not None:
+            self._forget(run)
+            self._tell(Decided(run=run))
+        elif self._mute.is_mute((run.rb, run.n), read_counter(self._layout.rb(run.rb).lock), time.monotonic()):
+            signal_exactly(run.shepherd, signal.SIGKILL)
 
     def _forget(self, run: ActiveRun) -> None:
         self._active.pop((run.rb, run.n), None)
@@ -136,10 +156,15 @@ class ActiveRuns:
 
     def inspect(self, run: ActiveRun) -> None:
         """Tell what became of a run whose shepherd has gone."""
-        outcome = RbCells(self._layout.rb(run.rb)).outcome(run.n)
-        self._look_at_runs()
+        outcome = None
+        try:
+            outcome = RbCells(self._layout.rb(run.rb)).outcome(run.n)
+            if (run.rb, run.n) in self._active:
+                self._look_at(run)
+            self._clear(run)
+        except records.CorruptRecord as damage:
+            self._tell(Damaged(why=str(damage)))  # its slot is free all the same
         self._forget(run)
-        self._clear(run)
         if outcome is None and run.errand == "run":
             self._claimer.clear(run.rb)
         self._tell(
@@ -166,32 +191,36 @@ class ActiveRuns:
 
         Args:
             rbs: every RB with something waiting: its part in the `waiting` names, and its text.
-        """
-        for part, rb in rbs.items():
-            try:
-                self._adopt(rb, part)
-            except records.CorruptRecord as damage:
-                self._tell(Damaged(why=str(damage)))
 
-    def _adopt(self, rb: str, part: str) -> None:
+        Raises:
+            OSError: the store cannot be used now; nothing was told, and nothing adopted.
+        """
+        found: list[tuple[ActiveRun, bool]] = []
+        for part, rb in rbs.items():
+            with contextlib.suppress(records.CorruptRecord):  # told when the RB is claimed
+                found += self._living(part, rb)
+        for run, decided in found:
+            self._tell(Started(run=run))
+            if decided:
+                self._tell(Decided(run=run))
+            else:
+                self._active[run.rb, run.n] = run
+
+    def _living(self, part: str, rb: str) -> list[tuple[ActiveRun, bool]]:
+        """The run of an RB whose shepherd lives here, and whether it is decided; what is left of a dead one goes."""
         cells = RbCells(self._layout.rb(rb))
         last = cells.last()
         holder = cells.epoch(last) if last else None
         if holder is None or holder.host != self._facts.host:
-            return
+            return []
         decided = cells.outcome(last) is not None
         record = run_record(self._layout.job(holder.job), last)
         wanted = journal.read_request(self._layout.job(holder.job))
         if record is None or wanted is None or not is_alive(record.shepherd):
             if not decided:
                 self._claimer.clear(rb)  # no other host can while we live, and we may have no slot for it
-            return
-        run = active_run(wanted, part, last, "run", record.shepherd)
-        self._tell(Started(run=run))
-        if decided:
-            self._tell(Decided(run=run))
-        else:
-            self._active[rb, last] = run
+            return []
+        return [(active_run(wanted, part, last, "run", record.shepherd), decided)]
 
 
 def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identity) -> ActiveRun:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sandbox.limits import GiB, MiB, format_duration, format_size
 from sandbox.linux import trial
-from supervisor import durable, journal, lockproof, mounted, mountrules, probereport, records, storeground
+from supervisor import durable, journal, lockproof, mounted, mountrules, probereport, records, storeformat, storeground
 from supervisor.checkup import Finding, Status, caution, failed, passed
 from supervisor.flock import acquire
 from supervisor.layout import Layout
@@ -64,7 +64,7 @@ def findings(path: str, *, unproven: bool, several: bool, host: str, times: Lock
 def _absence(layout: Layout) -> Finding | None:
     try:
         journal.open_store(layout, create=False)
-    except journal.UnknownStore as unknown:
+    except storeformat.UnknownStore as unknown:
         if os.path.isdir(layout.root) and os.listdir(layout.root):
             return failed(_AREA, layout.root, str(unknown), "write another store.path, or empty the folder")
         return _to_be_made(layout.root)

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervisor import durable, fences, hosts, journal, records, waiting
+from supervisor import durable, fences, hosts, journal, records, tombstones, waiting
 from supervisor.attempts import History, history, read_not_before, run_record
 from supervisor.cells import RbCells, link_final, read_final
 from supervisor.flock import acquire
@@ -212,6 +212,9 @@ class Claimer:
             # Linked after the fence: whoever fenced us may not have seen it. It is decided here, or by them.
             self._decide(cells, n, Outcome(kind="released", why="this host was fenced"))
             return Left(why="this host was fenced", fenced=True)
+        if cells.last() != n:  # we were frozen so long that the cells of epochs from n on were pruned meanwhile
+            self._decide(cells, n, Outcome(kind="released", why="a newer epoch exists"))
+            return Left(why=f"a newer epoch than {n} exists")
         # Everything that was read before the lock was won is read again now: a cached "absent" decides nothing.
         past = history(self._layout.job(request.job), cells)
         ruling = rule(self.facts(request, past, overtaken=overtaken()), around.now())
@@ -255,11 +258,13 @@ class Claimer:
             return RbState(last=0)
         if outcome is None:
             return RbState(last=last, proof=proof(self._evidence(last, holder, cells)))
+        # `promoted` implies `final`, which is gone when the job was pruned; its newest epoch stays.
+        promoted = cells.promoted(last) is not None
         return RbState(
             last=last,
             outcome=outcome.kind,
-            promoted=cells.promoted(last) is not None,
-            final=durable.exists(self._layout.job(holder.job).final),
+            promoted=promoted,
+            final=promoted or durable.exists(self._layout.job(holder.job).final),
             targets=bool(outcome.targets),
         )
 
@@ -340,7 +345,7 @@ class Claimer:
             if journal.means(cancel, request):
                 journal.cancel_job(place, cancel)
         return JobFacts(
-            final=read_final(place) is not None,
+            final=read_final(place) is not None or tombstones.find(self._layout, request.job) is not None,
             waiting=durable.exists(self._layout.path("waiting", waiting.entry_of(request).name)),
             cancelled=durable.exists(place.cancel),
             not_before=read_not_before(place),

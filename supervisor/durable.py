@@ -3,7 +3,8 @@
 Every record is written to a temporary file in the same folder, fsynced, its close checked (ENOSPC and EDQUOT appear at
 fsync or close on NFS), then linked (write-once cells) or renamed (replaceable records), and the folder is fsynced
 (DESIGN §4). Every look opens the folder anew and looks in it by descriptor: on NFS a name that another host made
-looked absent for 5 to 6 s through a cached folder (messaging-locking §2). Errors of the store are plain `OSError`.
+looked absent for 5 to 6 s through a cached folder (messaging-locking §2). Errors of the store are plain `OSError`; they
+say the call and the whole path (`storecall.reason`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import errno
 import itertools
 import os
 
-from supervisor.failpoints import effect
+from sandbox import scratch
+from supervisor.failpoints import effect, look
+from supervisor.storecall import call
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_MODE = 0o660
@@ -45,35 +48,46 @@ def open_folder(path: str) -> int:
 
 def read(path: str) -> bytes | None:
     """Return the bytes of the record at `path`, or None where there is none."""
-    fd = open_record(path)
-    if fd is None:
-        return None
-    with os.fdopen(fd, "rb") as file:
-        return file.read()
+    with call("store.read", path):
+        fd = open_record(path)
+        if fd is None:
+            return None
+        with os.fdopen(fd, "rb") as file:
+            return file.read()
 
 
 def open_record(path: str) -> int | None:
     """Open the record at `path` for reading, through a freshly opened folder; None where there is none."""
     folder, name = os.path.split(path)
-    try:
-        dirfd = open_folder(folder)
-    except FileNotFoundError:
-        return None
-    try:
-        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
-    except FileNotFoundError:
-        return None
-    finally:
-        os.close(dirfd)
+    with call("store.read", path):
+        look("store.read", path)
+        try:
+            dirfd = open_folder(folder)
+        except FileNotFoundError:
+            return None
+        try:
+            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dirfd)
+        except FileNotFoundError:
+            return None
+        finally:
+            os.close(dirfd)
 
 
 def exists(path: str) -> bool:
     """Say whether a name stands at `path`, by a fresh look."""
+    return made_at(path) is not None
+
+
+def made_at(path: str) -> float | None:
+    """Return when the file at `path` was last changed, by the clock of its file system, s since 1970; None: no file."""
     folder, name = os.path.split(path)
-    try:
-        return _identity_at(folder, name) is not None
-    except FileNotFoundError:
-        return False
+    with call("store.look", path):
+        look("store.look", path)
+        try:
+            facts = _facts_at(folder, name)
+        except FileNotFoundError:
+            return None
+    return None if facts is None else facts.st_mtime
 
 
 def listing(path: str) -> list[str]:
@@ -83,14 +97,16 @@ def listing(path: str) -> list[str]:
 
 def names(path: str) -> set[str]:
     """Return the names in the folder `path` in no order; see `listing`."""
-    try:
-        dirfd = open_folder(path)
-    except FileNotFoundError:
-        return set()
-    try:
-        return {name for name in os.listdir(dirfd) if not name.startswith(TEMPORARY)}
-    finally:
-        os.close(dirfd)
+    with call("store.list", path):
+        look("store.list", path)
+        try:
+            dirfd = open_folder(path)
+        except FileNotFoundError:
+            return set()
+        try:
+            return {name for name in os.listdir(dirfd) if not name.startswith(TEMPORARY)}
+        finally:
+            os.close(dirfd)
 
 
 def make_folder(path: str, kind: str) -> None:
@@ -100,13 +116,18 @@ def make_folder(path: str, kind: str) -> None:
     parent = os.path.dirname(path)
     if parent and parent != path:
         make_folder(parent, kind)
-    with effect(f"store.mkdir {kind}"):
+    with call("store.mkdir", path), effect(f"store.mkdir {kind}"):
         try:
             os.mkdir(path, 0o770)
         except FileExistsError:
             return
-        os.chmod(path, _FOLDER_MODE)
-        _sync_folder_at(parent)
+        try:
+            os.chmod(path, _FOLDER_MODE)
+            _sync_folder_at(parent)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.rmdir(path)  # a repetition that found it there would take it for durable
+            raise
 
 
 def link_new(path: str, data: bytes, kind: str) -> bool:
@@ -116,19 +137,19 @@ def link_new(path: str, data: bytes, kind: str) -> bool:
     won (DESIGN §4). So does a record of exactly these bytes, which say who made it and when: the call is a repetition
     of one that failed after its link, at the fsync of the folder. False means that the record of another stands there.
     """
-    dirfd = open_folder(os.path.dirname(path))
-    temporary = _temporary_name()
-    try:
-        identity = _write(dirfd, temporary, data, kind)
+    with call("store.write", path):
+        dirfd = open_folder(os.path.dirname(path))
+        temporary = _temporary_name()
         try:
-            won = _link(dirfd, temporary, path, identity, kind) or read(path) == data
+            identity = _write(dirfd, temporary, data, kind)
+            try:
+                won = _link(dirfd, temporary, path, identity, kind) or read(path) == data
+            finally:
+                _drop_temporary(dirfd, temporary)
+            _sync(dirfd, kind)
+            return won
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=dirfd)
-        _sync(dirfd, kind)
-        return won
-    finally:
-        os.close(dirfd)
+            os.close(dirfd)
 
 
 def _link(dirfd: int, temporary: str, path: str, identity: tuple[int, int], kind: str) -> bool:
@@ -148,54 +169,106 @@ def _link(dirfd: int, temporary: str, path: str, identity: tuple[int, int], kind
 def replace(path: str, data: bytes, kind: str) -> None:
     """Put a replaceable record at `path`, whole or not at all."""
     folder, name = os.path.split(path)
-    dirfd = open_folder(folder)
-    temporary = _temporary_name()
-    try:
-        _write(dirfd, temporary, data, kind)
+    with call("store.write", path):
+        dirfd = open_folder(folder)
+        temporary = _temporary_name()
         try:
-            with effect(f"store.rename {kind}"):
-                os.rename(temporary, name, src_dir_fd=dirfd, dst_dir_fd=dirfd)
-        except OSError:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=dirfd)
-            raise
-        _sync(dirfd, kind)
-    finally:
-        os.close(dirfd)
+            _write(dirfd, temporary, data, kind)
+            try:
+                with effect(f"store.rename {kind}"):
+                    os.rename(temporary, name, src_dir_fd=dirfd, dst_dir_fd=dirfd)
+            except OSError:
+                _drop_temporary(dirfd, temporary)
+                raise
+            _sync(dirfd, kind)
+        finally:
+            os.close(dirfd)
 
 
 def touch(path: str, kind: str) -> None:
     """Make the empty file `path`; making it again is harmless."""
     folder, name = os.path.split(path)
-    dirfd = open_folder(folder)
-    try:
-        with effect(f"store.touch {kind}"):
-            try:
-                fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE, dir_fd=dirfd)
-            except FileExistsError:
-                return
-            os.close(fd)
-        _sync(dirfd, kind)
-    finally:
-        os.close(dirfd)
+    with call("store.touch", path):
+        dirfd = open_folder(folder)
+        try:
+            # Where it stands already: it may be ours, of a call that failed at the fsync below.
+            with effect(f"store.touch {kind}"), contextlib.suppress(FileExistsError):
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                os.close(os.open(name, flags, _FILE_MODE, dir_fd=dirfd))
+            _sync(dirfd, kind)
+        finally:
+            os.close(dirfd)
 
 
 def remove(path: str, kind: str) -> None:
     """Remove the file `path` if it is there."""
     folder, name = os.path.split(path)
-    try:
-        dirfd = open_folder(folder)
-    except FileNotFoundError:
-        return
-    try:
-        with effect(f"store.unlink {kind}"):
+    with call("store.unlink", path):
+        try:
+            dirfd = open_folder(folder)
+        except FileNotFoundError:
+            return
+        try:
+            with effect(f"store.unlink {kind}"):
+                try:
+                    os.unlink(name, dir_fd=dirfd)
+                except FileNotFoundError:
+                    return
+            _sync(dirfd, kind)
+        finally:
+            os.close(dirfd)
+
+
+def move_folder(source: str, target: str, kind: str) -> None:
+    """Rename the folder `source` to `target`, whose parent exists; one that is gone already is no error.
+
+    Raises:
+        OSError: something stands at the target, or the store cannot be used now.
+    """
+    with call("store.move", source):
+        with effect(f"store.move {kind}"), contextlib.suppress(FileNotFoundError):
+            os.rename(source, target)
+        for folder in {os.path.dirname(source), os.path.dirname(target)}:
+            _sync_folder_at(folder)
+
+
+def remove_folder(path: str, kind: str) -> bool:
+    """Remove the folder `path` if it is empty; say whether it is gone."""
+    with call("store.rmdir", path):
+        with effect(f"store.rmdir {kind}"):
             try:
-                os.unlink(name, dir_fd=dirfd)
+                os.rmdir(path)
             except FileNotFoundError:
-                return
-        _sync(dirfd, kind)
-    finally:
-        os.close(dirfd)
+                return True
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    return False
+                raise
+        with contextlib.suppress(FileNotFoundError):
+            _sync_folder_at(os.path.dirname(path))
+        return True
+
+
+def remove_tree(path: str, kind: str) -> None:
+    """Remove the folder `path` and all in it; nothing there is no error."""
+    folder, name = os.path.split(path)
+    with call("store.remove-tree", path):
+        try:
+            dirfd = open_folder(folder)
+        except FileNotFoundError:
+            return
+        try:
+            # Another host may be removing it as well: what is left then is found by the next who looks.
+            with effect(f"store.remove-tree {kind}"), contextlib.suppress(FileNotFoundError):
+                scratch.remove_tree(dirfd, name)
+        finally:
+            os.close(dirfd)
+
+
+def _drop_temporary(dirfd: int, name: str) -> None:
+    """Remove a temporary file as far as the store lets us: what went before counts, and `sweep` finds the rest."""
+    with contextlib.suppress(OSError):
+        os.unlink(name, dir_fd=dirfd)
 
 
 def _temporary_name() -> str:
@@ -212,11 +285,15 @@ def _write(dirfd: int, name: str, data: bytes, kind: str) -> tuple[int, int]:
             os.fsync(fd)
         facts = os.fstat(fd)
     except OSError:
-        os.close(fd)
         with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=dirfd)
+            os.close(fd)
+        _drop_temporary(dirfd, name)
         raise
-    os.close(fd)
+    try:
+        os.close(fd)
+    except OSError:
+        _drop_temporary(dirfd, name)
+        raise
     return facts.st_dev, facts.st_ino
 
 
@@ -234,11 +311,15 @@ def _sync_folder_at(path: str) -> None:
 
 
 def _identity_at(folder: str, name: str) -> tuple[int, int] | None:
+    facts = _facts_at(folder, name)
+    return None if facts is None else (facts.st_dev, facts.st_ino)
+
+
+def _facts_at(folder: str, name: str) -> os.stat_result | None:
     dirfd = open_folder(folder)
     try:
-        facts = os.stat(name, dir_fd=dirfd, follow_symlinks=False)
+        return os.stat(name, dir_fd=dirfd, follow_symlinks=False)
     except FileNotFoundError:
         return None
     finally:
         os.close(dirfd)
-    return facts.st_dev, facts.st_ino

@@ -13,13 +13,22 @@ would make it hangs at the FIFO `gate` until somebody opens that for writing (a 
 threads of its process go on.
 
 Each host of a test has a folder of its own, so that its processes stand and fall alone.
+
+`trouble` in it, while it exists, is a list of orders that make calls fail as a store in trouble does: an order names a
+process and a label, both as patterns, and either an `errno` by name or `"hang": true`; `hits` says how often, without
+it until the file goes. A point that raises does so instead of its call, or, armed as `... after`, as a call whose
+answer was lost. A point that hangs does so until its order is gone. Each hit adds a line `process label` to `hits`.
+Looks (`look`) change nothing, so nobody is killed there; they can only be in trouble.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import time
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +37,9 @@ if TYPE_CHECKING:
 
 #: The variable that names the folder of `armed` and `trace`.
 VARIABLE = "AUTOREDUCE_FAILPOINTS"
+
+#: Seconds between two looks whether a hang is over.
+_STEP = 0.02
 
 _folder: str | None = os.environ.get(VARIABLE)
 _process = "supervisor"
@@ -52,6 +64,60 @@ def point(label: str) -> None:
         _hook(label)
     if _folder is not None:
         _reach(_folder, label)
+        _suffer(_folder, label)
+
+
+def look(call: str, path: str) -> None:
+    """Be about to look at `path` by `call`, whose label is `call` and the last name of the path."""
+    if _folder is not None:
+        _suffer(_folder, f"{call} {os.path.basename(path)}")
+
+
+def _suffer(folder: str, label: str) -> None:
+    """Fail or hang as `trouble` says.
+
+    Raises:
+        OSError: what was armed for this point.
+    """
+    order = next((order for order in _orders(folder) if _is_meant(order, label) and _hit(folder, order, label)), None)
+    if order is None:
+        return
+    if not order.get("hang"):
+        number = getattr(errno, order["errno"])
+        raise OSError(number, os.strerror(number))
+    while order in _orders(folder):
+        time.sleep(_STEP)
+
+
+def _orders(folder: str) -> list[dict[str, Any]]:
+    try:
+        with open(os.path.join(folder, "trouble"), "rb") as file:
+            orders = json.loads(file.read())
+    except (FileNotFoundError, ValueError):
+        return []
+    return orders if isinstance(orders, list) else []
+
+
+def _is_meant(order: dict[str, Any], label: str) -> bool:
+    return fnmatchcase(_process, order.get("process", "*")) and fnmatchcase(label, order["label"])
+
+
+def _hit(folder: str, order: dict[str, Any], label: str) -> bool:
+    """Count a hit of an order, over all processes; False when it had as many as it has to have."""
+    most = order.get("hits")
+    if most is not None:
+        for number in range(most):
+            try:
+                os.close(os.open(os.path.join(folder, f"hit-{order['id']}-{number}"), os.O_CREAT | os.O_EXCL, 0o600))
+                break
+            except FileExistsError:
+                continue
+        else:
+            return False
+    hits = os.open(os.path.join(folder, "hits"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.write(hits, f"{_process} {label}\n".encode())
+    os.close(hits)
+    return True
 
 
 def _reach(folder: str, label: str) -> None:
@@ -107,7 +173,10 @@ def _read(path: str, default: Any) -> Any:
 
 
 class effect:  # noqa: N801  # reads as a statement: `with effect("store.link outcome"):`
-    """Stand between `before` and `after` of one call of an effect adapter."""
+    """Stand between `before` and `after` of one call of an effect adapter.
+
+    An `OSError` of the call, or of its fail-point, leaves with the label as a note (`storecall.reason` reads it).
+    """
 
     __slots__ = ("_label",)
 
@@ -116,10 +185,20 @@ class effect:  # noqa: N801  # reads as a statement: `with effect("store.link ou
 
     def __enter__(self) -> None:
         if _hook is not None or _folder is not None:
-            point(self._label + " before")
+            try:
+                point(self._label + " before")
+            except OSError as error:
+                error.add_note(self._label)
+                raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, OSError):
+            error.add_note(self._label)
         if kind is None and (_hook is not None or _folder is not None):
-            point(self._label + " after")
+            try:
+                point(self._label + " after")
+            except OSError as lost:
+                lost.add_note(self._label)
+                raise

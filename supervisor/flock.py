@@ -13,6 +13,7 @@ import filelock
 from supervisor.durable import make_folder, open_folder
 from supervisor.failpoints import effect
 from supervisor.rblock import RbLock, read_counter_at
+from supervisor.storecall import call
 
 
 def acquire(path: str) -> RbLock | None:
@@ -22,18 +23,19 @@ def acquire(path: str) -> RbLock | None:
         OSError: the store cannot be used (EIO, ENOLCK, EACCES ...); this is never "free".
     """
     make_folder(os.path.dirname(path), "rb")
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
-    try:
-        with effect("lock.flock"):
-            held = filelock.lock_descriptor(fd, blocking=False)
-        if not held or not _is_at(fd, path):
+    with call("lock.flock", path):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
+        try:
+            with effect("lock.flock"):
+                held = filelock.lock_descriptor(fd, blocking=False)
+            if not held or not _is_at(fd, path):
+                os.close(fd)
+                return None
+            counter = read_counter_at(fd)
+        except BaseException:
             os.close(fd)
-            return None
-        counter = read_counter_at(fd)
-    except BaseException:
-        os.close(fd)
-        raise
-    return RbLock(fd, counter.epoch, counter.beat)
+            raise
+        return RbLock(fd, counter.epoch, counter.beat)
 
 
 def _is_at(fd: int, path: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from supervisor import durable, names, records, utc
 from supervisor.flock import acquire
@@ -46,6 +46,10 @@ class HostBeat:
     hostname: str = ""
     #: Why locks between hosts are not proven here, "" where they are or need not be.
     unproven: str = ""
+    #: Formats of the store that it can read; a host of before there were two says nothing and reads the first.
+    reads: list[int] = field(default_factory=lambda: [1])
+    #: What kept the store from being used, as `storehealth.Trouble`: what lasts, else what was last; {} for nothing.
+    trouble: dict[str, Any] = field(default_factory=dict)
 
 
 def default_id() -> str:

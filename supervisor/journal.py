@@ -7,15 +7,18 @@ cancel and its job cannot miss each other.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from supervisor import durable, names, records, waiting
+from supervisor import durable, names, records, storeformat, tombstones, waiting
 from supervisor.records import Cancel, Request
 from supervisor.runkey import run_value
+from supervisor.storeformat import UnknownStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 #: A remembered cancel is forgotten after this many seconds (DESIGN §4).
 CANCEL_EXPIRES = 24 * 3600.0
+#: Times that a folder is made again which pruning removed as empty, or moved away, before it could be used.
+_TRIES = 10
 _FOLDERS = ("hosts", "waiting", "by-run", "cancels", "rb", "jobs", "poison", "tombstones")
 
 
@@ -38,31 +43,21 @@ class Taken(StrEnum):
     CONFLICT = "conflict"
 
 
-class UnknownStore(Exception):
-    """The folder is not a store of this version; the message says what to do."""
-
-
 def open_store(layout: Layout, *, create: bool) -> None:
-    """Check that `layout.root` is a store of our version; make an empty one if `create`.
+    """Check that `layout.root` is a store that this version can read; make an empty one if `create`.
 
     Raises:
         UnknownStore: not a store, or of another version.
         OSError: the store cannot be used.
     """
-    data = durable.read(layout.format)
-    if data is None:
+    if storeformat.read(layout) is None:
         if not create:
             raise UnknownStore(f'"{layout.root}" is not a store: it has no FORMAT; correct store.path')
         durable.make_folder(layout.root, "store")
         for folder in _FOLDERS:
             durable.make_folder(layout.path(folder), "store")
-        durable.link_new(layout.format, records.pack({"format": records.VERSION}), "format")
-        data = durable.read(layout.format)
-    version = records.unpack(layout.format, data or b"").get("format")
-    if version != records.VERSION:
-        raise UnknownStore(
-            f'store "{layout.root}" has format {version!r}, this host knows {records.VERSION}; upgrade it'
-        )
+        durable.link_new(layout.format, storeformat.StoreFormat(number=records.VERSION).to_bytes(), "format")
+    storeformat.check(layout)
 
 
 def digest(body: bytes) -> str:
@@ -71,32 +66,60 @@ def digest(body: bytes) -> str:
 
 
 def journal(layout: Layout, request: Request) -> Taken:
-    """Make the job of `request` durable, or find that it is.
+    """Make the job of `request` durable, or find that it is, or that it was: a tombstone tells of a pruned job.
+
+    Pruning links the tombstone before it moves the folder away, and this looks for one after `request.json` was linked
+    and before anything else is made: whoever of the two comes second sees the other, and a job never runs again.
 
     Raises:
         OSError: the store cannot be used; nothing may be acknowledged.
     """
     place = layout.job(request.job)
-    durable.make_folder(place.root, "job")
-    if not durable.link_new(place.request, records.to_record(request), "request"):
+    new = _link_request(place, request)
+    if not new:
         known = read_request(place)
         if known is not None and known.digest != request.digest:
             return Taken.CONFLICT
         request = known or request
-        if not durable.exists(place.final):
-            index(layout, request)  # the crash may have come between request.json and the entries
-        durable.touch(place.redelivered, "redelivered")
-        return Taken.DUPLICATE
-    index(layout, request)
-    return Taken.NEW
+        if durable.exists(place.final):
+            with contextlib.suppress(FileNotFoundError):  # pruned at this moment
+                durable.touch(place.redelivered, "redelivered")
+            return Taken.DUPLICATE
+    pruned = tombstones.find(layout, request.job)
+    if pruned is not None:
+        # What stands here is ours, or of a redelivery that died here: a pruned job's own folder was moved away whole.
+        durable.remove(place.request, "request")
+        durable.remove_folder(place.root, "job")
+        return Taken.DUPLICATE if pruned.digest == request.digest else Taken.CONFLICT
+    index(layout, request)  # where it is not new: the crash may have come between request.json and the entries
+    if new:
+        return Taken.NEW
+    durable.touch(place.redelivered, "redelivered")
+    return Taken.DUPLICATE
+
+
+def _link_request(place: JobPlace, request: Request) -> bool:
+    """Link `request.json`; the folder may be moved away, pruned, between its making and the link."""
+    for _ in range(_TRIES):
+        durable.make_folder(place.root, "job")
+        try:
+            return durable.link_new(place.request, records.to_record(request), "request")
+        except FileNotFoundError:
+            continue
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), place.root)
 
 
 def index(layout: Layout, request: Request) -> None:
     """Make the `waiting` and `by-run` entries of a journaled job, then match the remembered cancels with it."""
     durable.touch(layout.path("waiting", waiting.entry_of(request).name), "waiting")
     by_run = layout.by_run(request.instrument, request.run)
-    durable.make_folder(by_run, "by-run")
-    durable.touch(os.path.join(by_run, names.encode(request.job)), "by-run")
+    for _ in range(_TRIES):
+        durable.make_folder(by_run, "by-run")
+        with contextlib.suppress(FileNotFoundError):  # empty: pruned between the two
+            durable.touch(os.path.join(by_run, names.encode(request.job)), "by-run")
+            break
+    else:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), by_run)
     for name, cancel in remembered(layout):
         if means(cancel, request):
             cancel_job(layout.job(request.job), cancel)

@@ -55,8 +55,6 @@ def end_box(run: RunRecord, spool: str, run_dir: str) -> bool:
 def sweep_spool(spool: str, run_dir: str, *, older_than: float, now: float) -> bool:
     """Remove the scratch of boxes that nobody holds any more: their shepherds were killed.
 
-    A shepherd holds descriptors of its scratch for as long as it lives, and a script stands in it.
-
     Args:
         spool: the folder of the boxes.
         run_dir: the run directory, which says where control groups were made.
@@ -66,11 +64,24 @@ def sweep_spool(spool: str, run_dir: str, *, older_than: float, now: float) -> b
     Returns:
         Whether one was too young, or in use by something that carries its token and did not end: look again.
     """
+    dead, again = dead_scratch(spool, older_than=older_than, now=now)
+    for name in dead:
+        again = not remove_scratch(spool, run_dir, name) or again
+    return again
+
+
+def dead_scratch(spool: str, *, older_than: float, now: float) -> tuple[list[str], bool]:
+    """Return the tokens of boxes whose scratch nobody holds, and whether there are others that may be so in a while.
+
+    A shepherd holds descriptors of its scratch for as long as it lives, and a script stands in it. The arguments are
+    those of `sweep_spool`.
+    """
     try:
         names = [name for name in os.listdir(spool) if _TOKEN.fullmatch(name)]
     except FileNotFoundError:
-        return False
+        return [], False
     held = held_below(spool) if names else set()
+    dead: list[str] = []
     again = False
     for name in names:
         try:
@@ -81,14 +92,19 @@ def sweep_spool(spool: str, run_dir: str, *, older_than: float, now: float) -> b
             continue
         if age < older_than or proctree.carriers(name):
             again = True
-            continue
-        try:
-            _discard_group(name, run_dir)
-        except TimeoutError:
-            again = True
-            continue
-        _remove(spool, name)
-    return again
+        else:
+            dead.append(name)
+    return dead, again
+
+
+def remove_scratch(spool: str, run_dir: str, name: str) -> bool:
+    """Remove the scratch of a dead box, and its control group; False where something in that does not end."""
+    try:
+        _discard_group(name, run_dir)
+    except TimeoutError:
+        return False
+    _remove(spool, name)
+    return True
 
 
 def _discard_group(token: str, run_dir: str) -> None:

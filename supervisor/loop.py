@@ -20,6 +20,8 @@ from supervisor import broker, order, polled
 from supervisor.leftovers import is_alive, signal_exactly
 from supervisor.publication import Phase, Publication
 from supervisor.standdown import StandDown
+from supervisor.storeformat import UnknownStore
+from supervisor.storehealth import HANGING_BEATS
 
 if TYPE_CHECKING:
     import random
@@ -34,8 +36,10 @@ log = logging.getLogger(__name__)
 
 #: Longest wait of a turn, seconds.
 _TURN = 1.0
-#: Silence of the poller after which the store counts as hanging, seconds (DESIGN §3).
-_HANGING = 30.0
+#: Messages that are at the poller at one time; what comes beyond them, and while the broker comes and goes, is held.
+_TAKES = 64
+#: Of a job that is told: its mark is not durable yet, so that a look at the store would have it told again.
+_UNMARKED = -1
 #: Scans without a free slot are rarer by this factor.
 _SLOW = 5.0
 #: Shares of `store.poll` between which a pause is drawn.
@@ -94,16 +98,21 @@ class Loop:
         #: Errands in a row that an RB has had.
         self._errands: dict[str, int] = {}
         self._publications: dict[str, Publication] = {}
-        #: Jobs told to the end, and after how many scans their mark is seen: an older scan may still show them.
+        #: Jobs told to the end, and after how many scans their mark is seen: an older scan may still show them. As long
+        #: as the mark cannot be written (`_UNMARKED`) they are not told again.
         self._told: dict[str, int] = {}
         #: Deliveries that are acknowledged when their error reply has its receipt, by the key of their publication.
         self._poison: dict[str, broker.DeliveryToken] = {}
-        #: Deliveries held back while too much waits (`store.max_waiting`); the window of the broker bounds them.
+        #: Deliveries that are at the poller, by their key; and those held back while too much waits
+        #: (`store.max_waiting`) or the store takes none: the window of the broker bounds them.
+        self._taking: set[object] = set()
         self._held: list[broker.Delivered] = []
         self._next_scan = 0.0
         self._scanning = False
         self._store_trouble = ""
+        self._store_since: float | None = None
         self._told_hanging = False
+        self._hangs_since = 0.0
         self._waiting = 0
         #: How many jobs no living host takes, and why one of them.
         self._nowhere = (0, "")
@@ -210,6 +219,12 @@ class Loop:
                 self._poisoned(event)
             case polled.Scanned():
                 self._scanned(event)
+            case polled.NotScanned():
+                self._scanning = False
+                self._next_scan = time.monotonic() + event.pause
+            case polled.Marked():
+                if event.what == "published" and f"job {event.job}" in self._told:
+                    self._told[f"job {event.job}"] = 2 if self._scanning else 1
             case polled.Started():
                 self._started(event.run)
             case polled.StartedReply():
@@ -234,23 +249,25 @@ class Loop:
                 )
             case polled.Damaged():
                 log.error("A record of the store is damaged: %s.", event.why)
-                self._scanning = False
             case polled.StoreTrouble():
                 if event.why != self._store_trouble:
                     log.error("The store cannot be used: %s. Messages stay with the broker until it can.", event.why)
                 self._store_trouble = event.why
-                self._scanning = False
-                self._next_scan = time.monotonic() + _TURN
+                self._store_since = event.since
             case polled.StoreWell():
                 log.warning("The store answers again.")
                 self._store_trouble = ""
+                self._store_since = None
                 self._scan_soon()
+            case polled.Outgrown():
+                raise UnknownStore(event.why)
             case polled.Defect():
                 raise DefectMet("the store poller met a defect") from event.error
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def _taken(self, event: polled.Taken) -> None:
+        self._release(event.key)
         if self._link is not None and isinstance(event.key, broker.DeliveryToken):
             self._link.ack(event.key, event.key)
         for run in self._runs.values():
@@ -260,17 +277,34 @@ class Loop:
             self._scan_soon()
 
     def _delivered(self, event: broker.Delivered) -> None:
-        """Journal a message, unless too much waits: then the window fills, and the broker keeps the rest."""
+        """Journal a message, unless too much waits: then the window fills, and the broker keeps the rest.
+
+        The same bounds what piles up while the store takes nothing: a broker that comes and goes meanwhile delivers its
+        window again each time.
+        """
         if self._stand_down is not None:
             return  # not acknowledged: another host gets it
-        if self._waiting >= self._settings.store.max_waiting:
-            if not self._held:
-                log.warning("%d jobs wait: no more are taken until there are fewer.", self._waiting)
+        full = self._waiting >= self._settings.store.max_waiting
+        if full and not self._held:
+            log.warning("%d jobs wait: no more are taken until there are fewer.", self._waiting)
+        if full or len(self._taking) >= _TAKES:
             self._held.append(event)
             return
-        self._order(polled.Take(key=event.token, body=event.body, headers=dict(event.headers)))
+        self._taking.add(event.token)
+        headers = dict(event.headers)
+        self._order(polled.Take(key=event.token, body=event.body, headers=headers, received=time.time()))
+
+    def _release(self, key: object = None) -> None:
+        """The poller is done with the message `key`: hand over what was held back, as far as there is room."""
+        self._taking.discard(key)
+        if self._waiting >= self._settings.store.max_waiting:
+            return
+        held, self._held = self._held, []
+        for delivery in held:
+            self._delivered(delivery)
 
     def _poisoned(self, event: polled.Poisoned) -> None:
+        self._release(event.key)
         poison = event.poison
         log.warning("A message was refused (%s): %s", poison.key, poison.text, extra={"action": "poison"})
         if self._link is None or not isinstance(event.key, broker.DeliveryToken):
@@ -311,9 +345,7 @@ class Loop:
         self._scanning = False
         self._waiting = event.waiting
         self._nowhere = (event.nowhere, event.why_nowhere)
-        held, self._held = self._held, []
-        for delivery in held:
-            self._delivered(delivery)
+        self._release()
         now = time.monotonic()
         self._next_scan = now + self._pause(event)
         for done in event.finished:
@@ -323,7 +355,9 @@ class Loop:
             if done.started is not None and not done.started_sent:
                 publication.begin(done.started)
             publication.finish(done.terminal)
-        self._told = {job: left - 1 for job, left in self._told.items() if left > 1}
+        self._told = {
+            job: left if left == _UNMARKED else left - 1 for job, left in self._told.items() if left not in (0, 1)
+        }
         self._more = event.more
         self._candidates = deque(
             order.choose(event.heads, free=len(event.heads), busy=self._busy(now), served=self._served, now=time.time())
@@ -454,18 +488,16 @@ class Loop:
             self._link.ack(token, token)
         del self._publications[key]
         if not poison:
-            self._told[key] = 2 if self._scanning else 1
+            self._told[key] = _UNMARKED
             self._scan_soon()
 
     def _describe(self, now: float) -> None:
         assert self._poller is not None
-        hanging = now - self._poller.last_turn > _HANGING
-        if hanging and not self._told_hanging:
-            log.error("The store hangs: a call has not returned for %d s.", int(now - self._poller.last_turn))
-        self._told_hanging = hanging
-        store = "hanging" if hanging else (self._store_trouble or "well")
+        store, since = self._store(now)
+        # What is held back is told with trouble alone: else each message would be a new state.
+        held = 0 if store == "well" and self._waiting < self._settings.store.max_waiting else self._untaken
         connected = self._link is None or self._link.connected
-        said: tuple[object, ...] = (len(self._runs), self._waiting, self._nowhere, store, connected)
+        said: tuple[object, ...] = (len(self._runs), self._waiting, self._nowhere, store, held, connected)
         if said == self._said:
             return
         self._said = said
@@ -483,6 +515,26 @@ class Loop:
                 "nowhere": {"jobs": self._nowhere[0], "why": self._nowhere[1]},
                 "failing": dict(self._failing),
                 "store": store,
+                "store_since": since,
+                "held": held,
                 "broker": "none" if self._link is None else ("connected" if connected else "away"),
             }
         )
+
+    @property
+    def _untaken(self) -> int:
+        """Messages that were delivered here and are not durable, so that the broker has them still."""
+        return len(self._taking) + len(self._held)
+
+    def _store(self, now: float) -> tuple[str, float | None]:
+        """Return how the store does, and since when where it is not well (seconds since 1970)."""
+        assert self._poller is not None
+        silence = now - self._poller.last_turn
+        if silence <= HANGING_BEATS * self._settings.lock.beat:
+            self._told_hanging = False
+            return self._store_trouble or "well", self._store_since
+        since = self._hangs_since if self._told_hanging else time.time() - silence
+        if not self._told_hanging:
+            self._told_hanging, self._hangs_since = True, since
+            log.error("The store hangs: a call has not returned for %d s: %s.", int(silence), self._poller.waits_for)
+        return f"hanging: no answer to {self._poller.waits_for or 'a call'}", since

@@ -183,7 +183,7 @@ class Nursery:
             link.close()
         for fd in (*others, self._guard, self._wake_r, self._wake_w):
             os.close(fd)
-        shepherd.main(plan, lock_fd)
+        shepherd.main(plan, lock_fd, self._folder)
 
     def _reap(self) -> None:
         """Reap shepherds; where one is gone, end what its box left to us, the adopter of last resort."""

@@ -20,6 +20,8 @@ class Take:
     key: object
     body: bytes
     headers: dict[str, str]
+    #: When it came, seconds since 1970; a repetition after trouble of the store makes the same record.
+    received: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,21 @@ class Scanned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotScanned:
+    """What waits cannot be told now; `pause` seconds pass before the next look."""
+
+    pause: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """A mark is durable: from now on a look at the store shows it."""
+
+    what: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """A shepherd lives."""
 
@@ -198,14 +215,22 @@ class Damaged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTrouble:
-    """The store cannot be used now."""
+    """The store cannot be used now: which call failed on which path with what, since when (seconds since 1970)."""
 
     why: str
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreWell:
     """The store answers again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgrown:
+    """The store has a format that this version cannot read: the supervisor ends."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +244,8 @@ Found = (
     Taken
     | Poisoned
     | Scanned
+    | NotScanned
+    | Marked
     | Started
     | StartedReply
     | Decided
@@ -228,5 +255,6 @@ Found = (
     | Damaged
     | StoreTrouble
     | StoreWell
+    | Outgrown
     | Defect
 )

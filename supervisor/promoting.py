@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.linux import proctree
 from supervisor.ending import Ending
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from supervisor.cells import RbCells
     from supervisor.records import Identity, Outcome
     from supervisor.runplan import RunPlan
+    from supervisor.storenotes import StoreNote
 
 #: Seconds between tries of an archive that does not take the result: first, and longest.
 _FIRST_PAUSE = 1.0
@@ -29,23 +30,40 @@ def targets_of(outcome: Outcome) -> list[Target]:
     return [build(Target, "outcome", record) for record in outcome.targets]
 
 
-def promote_until_done(cells: RbCells, plan: RunPlan, me: Identity, beat: Callable[[], None]) -> Ending:
+def promote_until_done(
+    cells: RbCells,
+    plan: RunPlan,
+    me: Identity,
+    beat: Callable[[], None],
+    *,
+    insist: Callable[[Callable[[], Any]], Any] = lambda call: call(),
+    note: StoreNote | None = None,
+) -> Ending:
     """Promote the committed epoch of `plan` and end: done, left to another, or given up.
+
+    Args:
+        cells: of the RB.
+        plan: the errand.
+        me: the promoter.
+        beat: one beat through the locked descriptor.
+        insist: calls the store until it answers.
+        note: told of tries that failed.
 
     Raises:
         LostLock: a beat was refused; whoever holds the lock now goes on.
     """
-    outcome = cells.outcome(plan.n)
+    outcome = insist(lambda: cells.outcome(plan.n))
     if outcome is None or outcome.kind != "committed":
         return Ending.LEFT
     targets = targets_of(outcome)
     if not targets:
-        cells.link_promoted(plan.n, Promoted(kind="done", time=time.time(), host=plan.host))
+        done = Promoted(kind="done", time=time.time(), host=plan.host)
+        insist(lambda: cells.link_promoted(plan.n, done))
         return Ending.DONE
-    k = cells.link_take(plan.n, Take(host=plan.host, boot=me.boot, pid=me.pid, start=me.start))
-    if read_fence(Layout(plan.store), plan.host, me.boot) is not None:
+    k = insist(lambda: cells.link_take(plan.n, Take(host=plan.host, boot=me.boot, pid=me.pid, start=me.start)))
+    if insist(lambda: read_fence(Layout(plan.store), plan.host, me.boot)) is not None:
         # A take of a fenced boot may be removed while we rename: another host promotes, and need not fear us.
-        cells.remove_take(plan.n, k)
+        insist(lambda: cells.remove_take(plan.n, k))
         return Ending.LEFT
     promotion = Promotion(
         cells=cells,
@@ -58,7 +76,7 @@ def promote_until_done(cells: RbCells, plan: RunPlan, me: Identity, beat: Callab
         host=plan.host,
         now=time.time,
     )
-    if cells.promoted(plan.n) is not None:
+    if insist(lambda: cells.promoted(plan.n)) is not None:
         # Looked at after the take: whoever ends the job looks at `promoted` first and at the takes afterwards, so that
         # a take which may have moved something is never left where no poll looks.
         _end_take(promotion, Ending.LEFT)
@@ -66,7 +84,7 @@ def promote_until_done(cells: RbCells, plan: RunPlan, me: Identity, beat: Callab
     began = time.monotonic()
     pause = _FIRST_PAUSE
     while True:
-        ending, why = _try(promotion)
+        ending, why = _try(promotion, note)
         if ending is Ending.REFUSED or (ending is None and time.monotonic() - began >= plan.give_up):
             ending = _give_up(promotion, why)
         if ending is not None:
@@ -77,13 +95,17 @@ def promote_until_done(cells: RbCells, plan: RunPlan, me: Identity, beat: Callab
     return ending
 
 
-def _try(promotion: Promotion) -> tuple[Ending | None, str]:
+def _try(promotion: Promotion, note: StoreNote | None) -> tuple[Ending | None, str]:
     """One try under the one take of this promoter; None and why when the archive or the store cannot be used now."""
     try:
         promotion.beat()
         ending = promotion.run()
     except OSError as error:
+        if note is not None:
+            note.failed(error)
         return None, str(error)
+    if note is not None:
+        note.well()
     return ending, "the result folder belongs to another RB" if ending is Ending.REFUSED else ""
 
 

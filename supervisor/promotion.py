@@ -259,15 +259,24 @@ def _may_give_way(there: archive.Content, better: archive.Content) -> bool:
     return there.is_of(better.rb) and there.epoch < better.epoch
 
 
-def drop_older(cells: RbCells, rb: str, target: Target, asides: list[str]) -> None:
-    """Delete those `asides` that are older than a promoted result of `rb` that stands at the target."""
+def older_asides(cells: RbCells, rb: str, target: Target, asides: list[str]) -> list[str]:
+    """Return those `asides` that are older than a promoted result of `rb` that stands at the target."""
+    found = []
     for aside in asides:
         there = archive.look(target.path)
         content = archive.look(aside)
         if there is None or content is None or there.rb != rb or content.epoch >= there.epoch or not content.is_of(rb):
             continue
         if cells.stands(there.epoch):
-            archive.remove_tree(aside)
+            found.append(aside)
+    return found
+
+
+def drop_older(cells: RbCells, rb: str, target: Target, asides: list[str]) -> None:
+    """Delete those `asides` that are older than a promoted result of `rb` that stands at the target."""
+    for aside in asides:
+        for path in older_asides(cells, rb, target, [aside]):  # looked at right before it goes
+            archive.remove_tree(path)
 
 
 def repair(cells: RbCells, rb: str, targets: Sequence[Target]) -> None:

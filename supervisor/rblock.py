@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from supervisor.durable import open_record
 from supervisor.failpoints import effect
+from supervisor.storecall import call
 
 _LENGTH = 32
 #: What a descriptor answers whose lock is gone: NFSv4 EIO, a server that forgot the file ESTALE, a re-lock EAGAIN.
@@ -56,7 +57,7 @@ class RbLock:
         """
         beat = self._beat + 1
         try:
-            with effect("lock.beat"):
+            with call("lock.beat", self._path()), effect("lock.beat"):
                 os.pwrite(self._fd, b"%016d%016d" % (epoch, beat), 0)
                 os.fdatasync(self._fd)
         except OSError as error:
@@ -64,6 +65,13 @@ class RbLock:
                 raise LostLock(f"the lock's descriptor answered {errno.errorcode.get(error.errno, '?')}") from error
             raise
         self._epoch, self._beat = epoch, beat
+
+    def _path(self) -> str:
+        """Where the lock file stands, for people; asked of the kernel, which asks no file system."""
+        try:
+            return os.readlink(f"/proc/self/fd/{self._fd}")
+        except OSError:
+            return "the RB's lock"
 
     def close(self) -> None:
         """Let go of this descriptor; the lock is free when no process holds one any more."""

@@ -1,19 +1,25 @@
 """The records of the store as values: what stands in each cell, with its version.
 
-Every record is a JSON object with `"v"`; readers know version 1 and keep unknown fields (DESIGN §4). These values are
-stdlib only: nursery and shepherd import them.
+Every record is a JSON object with `"v"`; readers know the newest version and the one before it, and pass over fields
+that they do not know (DESIGN §4). The version that is written is that of the store's FORMAT, not the newest that is
+known: `storeformat` says when it may be raised. These values are stdlib only: nursery and shepherd import them.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 T = TypeVar("T")
 
-#: The version of every record written.
+#: The newest version that is known, in which a new store is made.
 VERSION = 1
+#: The versions that can be read: the newest and the one before it.
+READS = tuple(version for version in (VERSION - 1, VERSION) if version > 0)
 #: Kinds of a field by what its annotation begins with; a field that may hold anything is not among them.
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "str": str,
@@ -33,13 +39,13 @@ class CorruptRecord(Exception):
         self.path = path
 
 
-def pack(record: dict[str, Any]) -> bytes:
-    """Return `record` with its version as the bytes of a file."""
-    return json.dumps({"v": VERSION, **record}, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+def pack(record: dict[str, Any], version: int = VERSION) -> bytes:
+    """Return `record` with its version as the bytes of a file; a record that bears one already keeps it."""
+    return json.dumps({"v": version, **record}, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
-def unpack(path: str, data: bytes) -> dict[str, Any]:
-    """Return the record in `data`.
+def unpack(path: str, data: bytes, known: Collection[int] = READS) -> dict[str, Any]:
+    """Return the record in `data`, with every field that stands in it; `known` are the versions that can be read.
 
     Raises:
         CorruptRecord: not a JSON object, or of a version that is not known here.
@@ -51,8 +57,8 @@ def unpack(path: str, data: bytes) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise CorruptRecord(path, "not a JSON object")
     version = record.get("v")
-    if version != VERSION:
-        raise CorruptRecord(path, f"version {version!r} is not {VERSION}; upgrade this host")
+    if version not in known:
+        raise CorruptRecord(path, f"version {version!r} is not {' or '.join(map(str, known))}; upgrade this host")
     return record
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from supervisor import durable, journal, names, order, records
+from supervisor import durable, journal, names, order, records, tombstones
 from supervisor.attempts import history, read_not_before
 from supervisor.cells import RbCells, read_final
 from supervisor.entries import Entries
@@ -229,6 +229,9 @@ class Scanner:
         place = journal.find_job(self._layout, entry.job)
         card = self.card(entry, place) if place is not None else None
         if place is None or card is None:
+            # Its request is not visible here yet; or never again: a redelivery was frozen while its job was pruned.
+            if tombstones.find_component(self._layout, entry.job):
+                durable.remove(self._layout.path("waiting", entry.name), "waiting")
             return _Sight.UNSEEN
         try:
             marks = set(os.listdir(place.root))
@@ -336,8 +339,8 @@ class Scanner:
         found: dict[str, str] = {}
         for entry in self.entries():
             if entry.rb not in found:
-                place = journal.find_job(self._layout, entry.job)
                 try:
+                    place = journal.find_job(self._layout, entry.job)
                     card = self.card(entry, place) if place is not None else None
                 except records.CorruptRecord as damage:
                     self.damage[entry.job] = str(damage)

@@ -141,7 +141,10 @@ class Service:
 
     def _describe(self, state: dict[str, object]) -> None:
         """Show how it goes: to `status`, and to the service manager in one line."""
-        write_local(self.settings.service.run_dir, STATE_FILE, {**state, "unproven": self.unproven})
+        try:
+            write_local(self.settings.service.run_dir, STATE_FILE, {**state, "unproven": self.unproven})
+        except OSError as error:  # a full run directory ends nobody
+            log.error('"%s" cannot be written, status shows what was: %s.', STATE_FILE, error)  # noqa: TRY400  # no defect
         self.notifier.status(status_line(state))
 
     def _link(self, loop: Loop) -> BrokerLink | None:

@@ -45,6 +45,18 @@ class Store(Section):
     poll: Duration = setting(
         "1 s", "Pause between two looks at the store; the longest delay before another host's work is seen.", gt=0
     )
+    keep: Duration = setting(
+        "30 d",
+        "Time for which a published job is kept whole; after it a small record remains, which `why` still tells, and "
+        "which keeps its message from running again. Results in the archive are never touched.",
+        gt=0,
+    )
+    remember: Duration = setting(
+        "365 d",
+        "Time for which that record is kept; after it a redelivery of the same message would run again. "
+        "`check-config` warns below 90 d.",
+        gt=0,
+    )
     unproven: StrictBool = setting(
         False,
         "Serve from a network file system although no recorded pass of `doctor --peer` names this host, or its mount "

@@ -20,13 +20,15 @@ from sandbox.box import Box, BoxError, Prepared, prepare
 from sandbox.limits import Limits
 from sandbox.linux import fork, prctl, proctree
 from sandbox.verdict import KillReason
-from supervisor import failpoints
+from supervisor import failpoints, storecall
 from supervisor.boxarguments import box_arguments
 from supervisor.failpoints import effect
 from supervisor.rblock import RbLock, read_counter_at
 from supervisor.records import Identity
 from supervisor.runplan import RunPlan, unpack_script
 from supervisor.storehand import BoxIdentity, StoreHand
+from supervisor.storehealth import HANGING_BEATS
+from supervisor.storenotes import StoreNote
 
 if TYPE_CHECKING:
     from sandbox.running import Running
@@ -42,9 +44,10 @@ _DEFECT = 70
 class Shepherd:
     """Drives one errand."""
 
-    def __init__(self, plan: RunPlan, lock_fd: int) -> None:
-        """Take over the locked descriptor `lock_fd` for `plan`."""
+    def __init__(self, plan: RunPlan, lock_fd: int, run_dir: str) -> None:
+        """Take over the locked descriptor `lock_fd` for `plan`; notes for `status` go into `run_dir`."""
         self._plan = plan
+        self._run_dir = run_dir
         counter = read_counter_at(lock_fd)
         self._lock = RbLock(lock_fd, counter.epoch, counter.beat)
         self._prepared: Prepared | None = None
@@ -61,9 +64,10 @@ class Shepherd:
         me = identity_of(os.getpid())
         limits = Limits.from_json(self._plan.box["limits"]) if self._plan.box else Limits()
         box, failure = self._prepare() if self._plan.errand == "run" else (None, None)
-        hand = StoreHand(self._plan, self._lock, me, limits, box, failure)
+        note = StoreNote(self._run_dir, me, self._plan.job)
+        hand = StoreHand(self._plan, self._lock, me, limits, box, failure, note)
         hand.start()
-        status = self._loop(hand)
+        status = self._loop(hand, note)
         self._lock.close()  # the next run of the RB need not wait for our scratch to be removed
         if self._running is not None:
             self._running.close()
@@ -92,7 +96,7 @@ class Shepherd:
         identity = Identity(pid=builder.pid, start=builder.start, boot=proctree.boot_id())
         return BoxIdentity(builder=identity, token=self._prepared.token, scratch=self._prepared.scratch), None
 
-    def _loop(self, hand: StoreHand) -> int:
+    def _loop(self, hand: StoreHand, note: StoreNote) -> int:
         status = 0
         done = False
         poll = select.poll()
@@ -117,6 +121,9 @@ class Shepherd:
                 elif word == "done":
                     status, done = int(fact), True
             self._tend(hand, poll)
+            call, seconds = storecall.under_way(hand.ident or 0)
+            if call and seconds >= HANGING_BEATS * self._plan.beat:
+                note.hangs(call, seconds)  # the hand itself cannot: it is in that call
         self._end_box()
         return status
 
@@ -218,7 +225,7 @@ def _empty(fd: int) -> None:
             continue
 
 
-def main(plan: RunPlan, lock_fd: int) -> NoReturn:
+def main(plan: RunPlan, lock_fd: int, run_dir: str) -> NoReturn:
     """Be the shepherd of `plan` and end: the lock is free when this process is gone.
 
     Ends by `os._exit`: the store thread may hang in D, and a join would hang with it.
@@ -226,7 +233,7 @@ def main(plan: RunPlan, lock_fd: int) -> NoReturn:
     failpoints.enter_process("shepherd")
     status = _DEFECT
     try:
-        status = Shepherd(plan, lock_fd).run()
+        status = Shepherd(plan, lock_fd, run_dir).run()
     except BaseException:  # noqa: BLE001  # a defect is told and ends the process; restart is the tested recovery
         traceback.print_exc(file=sys.stderr)
     finally:

@@ -48,10 +48,13 @@ def trouble(what: str, path: str, error: OSError) -> SiteTrouble:
 class Staging:
     """The staging folders of one attempt."""
 
-    def __init__(self, plan: RunPlan, place: JobPlace) -> None:
-        """Stage for `plan`; its records go below `place`."""
+    def __init__(
+        self, plan: RunPlan, place: JobPlace, insist: Callable[[Callable[[], None]], None] = lambda call: call()
+    ) -> None:
+        """Stage for `plan`; its records go below `place`, written by `insist`: the store is not the archive."""
         self._plan = plan
         self._place = place
+        self._insist = insist
         self._key = names.shorten(names.encode(plan.job))
         self.targets: list[Target] = []
 
@@ -136,7 +139,8 @@ class Staging:
     def write_plan(self) -> None:
         """Make `plan.json` name every staging folder, durably."""
         record = {"targets": [records.target_record(target) for target in self.targets], "n": self._plan.n}
-        durable.replace(self._place.plan(self._plan.n), records.pack(record), "plan")
+        named = records.pack(record)
+        self._insist(lambda: durable.replace(self._place.plan(self._plan.n), named, "plan"))
 
     def fill(
         self,
@@ -251,22 +255,39 @@ class Staging:
         archive.sync(log_folder)
 
 
-def remove_staging(target: Target, n: int) -> None:
-    """Remove every staging folder of epoch `n` beside `target`; what cannot be removed stays for the next sweep."""
+def stagings_of(target: Target, n: int) -> list[str]:
+    """Return every staging folder of epoch `n` that stands beside `target`.
+
+    Raises:
+        OSError: the archive cannot be used now.
+    """
     folder = os.path.dirname(target.path)
     prefix = f"{os.path.basename(target.staging)}-{n}."
+    return [os.path.join(folder, name) for name in archive.listing(folder) if name.startswith(prefix)]
+
+
+def remove_staging(target: Target, n: int) -> None:
+    """Remove every staging folder of epoch `n` beside `target`; what cannot be removed stays for the next sweep."""
     try:
-        for name in archive.listing(folder):
-            if name.startswith(prefix):
-                archive.remove_tree(os.path.join(folder, name))
+        for path in stagings_of(target, n):
+            archive.remove_tree(path)
     except OSError:
         return
+
+
+def planned(place: JobPlace, n: int) -> list[Target]:
+    """Return the targets that the plan of an attempt names; none where it made no plan."""
+    data = durable.read(place.plan(n))
+    if data is None:
+        return []
+    return [
+        records.build(Target, place.plan(n), record)
+        for record in records.unpack(place.plan(n), data).get("targets", [])
+    ]
 
 
 def sweep(place: JobPlace, epochs: list[int]) -> None:
     """Remove the staging named in the plans of epochs that came to nothing; a zombie that copies there loses it."""
     for n in epochs:
-        data = durable.read(place.plan(n))
-        if data is not None:
-            for record in records.unpack(place.plan(n), data).get("targets", []):
-                remove_staging(records.build(Target, place.plan(n), record), n)
+        for target in planned(place, n):
+            remove_staging(target, n)

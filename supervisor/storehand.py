@@ -8,13 +8,14 @@ outcome (the one commit point), `final`, promotion.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import queue
 import threading
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandbox.copyout import OutputRejected
 from sandbox.ending import not_built
@@ -30,6 +31,7 @@ from supervisor.rblock import LostLock, RbLock
 from supervisor.recorder import Recorder
 from supervisor.records import Final, Outcome, RunRecord
 from supervisor.staging import ForeignTarget, SiteTrouble, Staging, sweep
+from supervisor.storenotes import StoreNote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from supervisor.provenance import Papers
     from supervisor.records import Identity
     from supervisor.runplan import RunPlan
+
+T = TypeVar("T")
 
 #: What a full disk answers.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -73,8 +77,9 @@ class StoreHand(threading.Thread):
         limits: Limits,
         box: BoxIdentity | None,
         failure: SetupFailure | None,
+        note: StoreNote | None = None,
     ) -> None:
-        """Prepare the hand for `plan`; `lock` is the locked descriptor, `me` the shepherd."""
+        """Prepare the hand for `plan`; `lock` is the locked descriptor, `me` the shepherd, `note` tells of trouble."""
         super().__init__(name="store-hand", daemon=True)
         self._plan = plan
         self._lock = lock
@@ -82,10 +87,11 @@ class StoreHand(threading.Thread):
         self._limits = limits
         self._box = box
         self._failure = failure
+        self._note = note or StoreNote("", me, plan.job)
         layout = Layout(plan.store)
         self._job = layout.job(plan.job)
         self._cells = RbCells(layout.rb(plan.rb))
-        self._staging = Staging(plan, self._job)
+        self._staging = Staging(plan, self._job, self._insist)
         #: None until the box is let go.
         self._recorder: Recorder | None = None
         self._orders: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -124,12 +130,12 @@ class StoreHand(threading.Thread):
             if self._plan.errand == "run":
                 self._run()
             else:
-                self._beat()
-                sweep(self._job, self._plan.sweep)
+                self._insist(self._beat)
+                self._insist(lambda: sweep(self._job, self._plan.sweep))
                 if self._plan.errand == "promote":
                     self._promote()
                 else:
-                    repair_takes(self._cells, self._plan, self._me)
+                    self._repair()
         except LostLock as lost:
             self._say("stop", KillReason.lost_lock)
             self._revoke_self(str(lost))
@@ -148,33 +154,55 @@ class StoreHand(threading.Thread):
         self._lock.beat(self._plan.n)
         self.last_beat = time.monotonic()
 
-    def _beat_if_due(self, _moved: int = 0) -> None:
+    def _beat_if_due(self) -> None:
         if time.monotonic() - self.last_beat >= self._plan.beat:
             self._beat()
 
-    def _insist(self, call: Callable[[], Any]) -> Any:
-        """Call the store until it answers: what is decided here must be said."""
+    def _insist(self, call: Callable[[], T], *, undecided: bool = False, beating: bool = True) -> T:
+        """Call the store until it answers: what cannot be written is tried again, and `status` says so meanwhile.
+
+        Args:
+            call: what is to be done; it may have happened when it failed.
+            undecided: look in between whether another has decided the epoch.
+            beating: keep the lock alive in between.
+
+        Raises:
+            Decided: the epoch was decided by another, or the whole job was pruned since: we were frozen for long.
+            LostLock: a beat was refused.
+        """
         while True:
             try:
-                return call()
-            except OSError:
-                time.sleep(_PAUSE)  # the store is away; a shorter wait would only load what comes back
-                if self._plan.errand == "run" and self._box is not None:
-                    self._beat_if_due_quietly()
+                answer = call()
+            except OSError as error:
+                self._note.failed(error)
+                if isinstance(error, FileNotFoundError) and self._is_pruned():
+                    raise Decided from error
+            else:
+                self._note.well()
+                return answer
+            time.sleep(_PAUSE)  # the store is away; a shorter wait would only load what comes back
+            if beating:
+                self._beat_if_due_quietly()
+            if undecided:
+                with contextlib.suppress(OSError):
+                    self._look_whether_decided()
 
-    def _beat_if_due_quietly(self) -> None:
+    def _is_pruned(self) -> bool:
         try:
-            self._beat_if_due()
-        except LostLock:
-            raise
+            return not durable.exists(self._job.request)
         except OSError:
-            return
+            return False
+
+    def _beat_if_due_quietly(self, _moved: int = 0) -> None:
+        """Beat; where the store does not take it now, the next beat is as good. A lost lock is raised."""
+        with contextlib.suppress(OSError):
+            self._beat_if_due()
 
     def _run(self) -> None:
         plan, box = self._plan, self._box
-        self._beat()
-        self._look_whether_decided()
-        durable.make_folder(self._job.attempt(plan.n), "attempt")
+        self._insist(self._beat)
+        self._insist(self._look_whether_decided)
+        self._insist(lambda: durable.make_folder(self._job.attempt(plan.n), "attempt"), undecided=True)
         if box is None:
             self._unbuilt()
             return
@@ -187,13 +215,17 @@ class StoreHand(threading.Thread):
             version=plan.code_version,
             time=time.time(),
         )
-        durable.replace(self._job.run(plan.n), records.to_record(record), "run")
-        sweep(self._job, plan.sweep)  # before the commit: after it nobody comes back to what is left here
+        begun = records.to_record(record)
+        self._insist(lambda: durable.replace(self._job.run(plan.n), begun, "run"), undecided=True)
+        self._insist(
+            lambda: sweep(self._job, plan.sweep)
+        )  # before the commit: after it nobody comes back to what is left here
         found = self._preflight()
         if found is None:
             return
-        durable.link_new(self._job.started, records.pack(answers.started(plan)), "started")
-        self._look_whether_decided()
+        started = records.pack(answers.started(plan))
+        self._insist(lambda: durable.link_new(self._job.started, started, "started"), undecided=True)
+        self._insist(self._look_whether_decided)
         self._say("go", found)
         self._recorder = Recorder(of_plan(plan, found), plan.data_limit)
         running = self._tend(self._recorder)
@@ -243,7 +275,7 @@ class StoreHand(threading.Thread):
             self._say("abandon", None)
             self._commit(self._without_run(Verdict.output_rejected, sentences.foreign(str(foreign))), {})
             return None
-        if durable.exists(self._job.cancel):
+        if self._insist(lambda: durable.exists(self._job.cancel), undecided=True):
             self._say("abandon", None)
             self._staging.drop()
             self._commit(self._without_run(Verdict.cancelled, sentences.CANCELLED), {}, filed=False)
@@ -269,7 +301,6 @@ class StoreHand(threading.Thread):
                 return None
             try:
                 self._beat_if_due()
-                self._note_progress()
                 if not told and durable.exists(self._job.cancel):
                     told = True
                     self._say("stop", KillReason.cancelled)
@@ -277,8 +308,12 @@ class StoreHand(threading.Thread):
                 self._say("stop", KillReason.lost_lock)
                 self._await_end()
                 raise lost from None
-            except OSError:
+            except OSError as error:
+                self._note.failed(error)
                 time.sleep(_PAUSE)  # not beaten: the main thread ends the box after self_kill_after
+            else:
+                self._note.well()
+                self._note_progress()
 
     def _await_end(self) -> None:
         while self._orders.get()[0] not in ("ended", "unbuilt", "shutdown"):
@@ -288,7 +323,7 @@ class StoreHand(threading.Thread):
         wall, cpu, rss, processes = self.progress
         line = records.pack({"t": round(wall, 1), "cpu": round(cpu, 2), "rss": rss, "processes": processes})
         path = os.path.join(self._job.attempt(self._plan.n), "usage.jsonl")
-        with open(path, "ab") as file:
+        with contextlib.suppress(OSError), open(path, "ab") as file:  # a curve for people: a full disk leaves a gap
             file.write(line)
 
     # --- the end of a run -------------------------------------------------------------------------------------
@@ -307,7 +342,7 @@ class StoreHand(threading.Thread):
             return
         try:
             outcome = filing.results(
-                plan, self._staging, outcome, running, logs, papers=self._papers, moved=self._beat_if_due
+                plan, self._staging, outcome, running, logs, papers=self._papers, moved=self._beat_if_due_quietly
             )
         except SiteTrouble as problem:
             self._site(problem, outcome, logs)
@@ -332,7 +367,8 @@ class StoreHand(threading.Thread):
         retry = plan.retry
         if retry["by"] == "supervisor" and retry["count"] < retry["cap"]:
             not_before = time.time() + answers.retry_delay(retry)
-            durable.replace(self._job.not_before, records.pack({"time": not_before}), "not-before")
+            later = records.pack({"time": not_before})
+            self._insist(lambda: durable.replace(self._job.not_before, later, "not-before"))
             self._link(Outcome(kind="retry", not_before=not_before, why=str(problem)))
             return
         ended = self._without_run(Verdict.unavailable, answers.unavailable_sentence(str(problem), retry))
@@ -353,10 +389,9 @@ class StoreHand(threading.Thread):
         plan = self._plan
         targets = self._staging.targets if filed else []
         tails = {name: data[-_TAIL:].decode("utf-8", "replace") for name, data in logs.items()}
-        durable.replace(
-            self._job.exit(plan.n), records.pack({"outcome": outcome.to_json(), "log_tails": tails}), "exit"
-        )
-        self._beat_if_due()
+        ended = records.pack({"outcome": outcome.to_json(), "log_tails": tails})
+        self._insist(lambda: durable.replace(self._job.exit(plan.n), ended, "exit"))
+        self._beat_if_due_quietly()
         won = self._link(
             Outcome(
                 kind="committed",
@@ -377,12 +412,19 @@ class StoreHand(threading.Thread):
         stamped = Outcome(
             **{**asdict(outcome), "by": outcome.by or "shepherd", "time": time.time(), "host": self._plan.host}
         )
-        return bool(self._insist(lambda: self._cells.link_outcome(self._plan.n, stamped)))
+        return self._insist(lambda: self._cells.link_outcome(self._plan.n, stamped))
 
     def _promote(self) -> None:
         plan = self._plan
         self._insist(lambda: link_final(self._job, Final(rb=plan.rb, n=plan.n)))
-        promote_until_done(self._cells, plan, self._me, self._beat)
+        promote_until_done(self._cells, plan, self._me, self._beat, insist=self._insist, note=self._note)
+
+    def _repair(self) -> None:
+        """Put in what takes have left aside; where that cannot be done now, the poll sends another errand."""
+        try:
+            repair_takes(self._cells, self._plan, self._me)
+        except OSError as error:
+            self._note.failed(error)
 
     def _release(self, why: str) -> None:
         self._staging.drop()
@@ -390,9 +432,6 @@ class StoreHand(threading.Thread):
 
     def _revoke_self(self, why: str) -> None:
         """Tell that we lost the lock, when the store is back; whatever another decided stands."""
-        self._insist(
-            lambda: self._cells.link_outcome(
-                self._plan.n,
-                Outcome(kind="revoked", by="self", why=f"lost_lock: {why}", time=time.time(), host=self._plan.host),
-            )
-        )
+        outcome = Outcome(kind="revoked", by="self", why=f"lost_lock: {why}", time=time.time(), host=self._plan.host)
+        with contextlib.suppress(Decided):
+            self._insist(lambda: self._cells.link_outcome(self._plan.n, outcome), beating=False)

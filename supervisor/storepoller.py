@@ -2,7 +2,8 @@
 
 The loop owns all state and may never hang; this thread may. It takes commands, does them in order, and tells what it
 found. Trouble of the store is told, never raised: a message that could not be journaled is tried again until the store
-takes it, and is not acknowledged before. A defect ends the thread and, through the loop, the process.
+takes it, and is not acknowledged before; each task that fails is left for a while, the others go on (`storehealth`). A
+defect ends the thread and, through the loop, the process.
 """
 
 from __future__ import annotations
@@ -15,7 +16,22 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from supervisor import durable, fences, hosting, intake, journal, order, paths, plans, records, request, scanning
+from supervisor import (
+    durable,
+    fences,
+    hosting,
+    intake,
+    journal,
+    order,
+    paths,
+    plans,
+    records,
+    request,
+    scanning,
+    storecall,
+    storeformat,
+    storenotes,
+)
 from supervisor.activeruns import ActiveRuns, active_run
 from supervisor.cells import RbCells
 from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
@@ -35,7 +51,10 @@ from supervisor.polled import (
     Found,
     Inspect,
     Mark,
+    Marked,
     NotClaimed,
+    NotScanned,
+    Outgrown,
     Poisoned,
     Scan,
     Scanned,
@@ -47,7 +66,9 @@ from supervisor.polled import (
     Taken,
 )
 from supervisor.profiles import NoProfile
+from supervisor.pruning import Pruner
 from supervisor.scanning import Scanner
+from supervisor.storehealth import HANGING_BEATS, StoreHealth, Trouble
 from supervisor.takeover import Ruling, Watch
 
 if TYPE_CHECKING:
@@ -67,7 +88,7 @@ if TYPE_CHECKING:
 _QUICK = 0.01
 _ACTIVE = 0.25
 _IDLE = 2.0
-#: Seconds before an RB whose lock was not won is tried again, and before a store in trouble is.
+#: Seconds before an RB whose lock was not won is tried again.
 _COOL = 1.0
 _DAMAGED = 60.0
 #: Longest time, seconds, for which an RB is left alone whose lock another host holds.
@@ -97,12 +118,16 @@ class Poller(threading.Thread):
         self._offers = offers
         self._tell = tell
         self._orders: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        #: What failed and may not be lost, in order; the loop bounds how many messages it hands over at a time.
         self._postponed: list[Command] = []
+        self._again_at = 0.0
+        self._health = StoreHealth()
+        self._told_trouble: Trouble | None = None
         self._told_damage: set[str] = set()
+        self._adopted = False
         self._described = Describe(slots=settings.host.slot_count(1), running=0, state="starting")
         self._counter = 0
         self._next_beat = 0.0
-        self._trouble = False
         self._ended = False
         #: An operator has declared this boot dead.
         self._fenced = False
@@ -153,15 +178,29 @@ class Poller(threading.Thread):
             has_left_take=lambda cells: self._claimer.left_take(cells) is not None,
             now=time.time,
         )
+        self._pruner = Pruner(
+            layout, keep=settings.store.keep, remember=settings.store.remember, host=facts.host, now=time.time
+        )
         #: When the last turn began, by the monotonic clock: silence means that the store hangs.
         self.last_turn = time.monotonic()
 
     def order(self, command: Command) -> None:
         """Have `command` done; any thread may call this."""
-        self._orders.put(command)
+        if isinstance(command, Describe):
+            self._described = command  # at once: while the store hangs, descriptions must not pile up
+        else:
+            self._orders.put(command)
+
+    @property
+    def waits_for(self) -> str:
+        """The call that this thread has not come back from, or ""; any thread may ask."""
+        return storecall.under_way(self.ident or 0)[0]
 
     def take_identity(self) -> None:
-        """Open the store and take the lock of this host's id for life; before the thread is started.
+        """Open the store, take the lock of this host's id for life and beat once; before the thread is started.
+
+        The format is looked at again after the beat: whoever raises it announces that first, and looks at the beats
+        afterwards, so that one of the two sees the other (`storeformat`).
 
         Raises:
             IdentityTaken, HostFenced, UnknownStore, OSError: this host may not serve.
@@ -173,17 +212,16 @@ class Poller(threading.Thread):
         self._life = live(self._layout, self._facts.host, self._facts.boot)
         known = readable_beat(self._layout, self._facts.host)
         self._counter = known.counter if known is not None else 0
+        self._beat_host()
 
     def run(self) -> None:
         """Do what is ordered until told to stop."""
         try:
-            try:
-                self._runs.adopt(self._scanner.rbs())
-            except OSError as error:
-                self._in_trouble(error)
             while not self._ended:
                 self.last_turn = time.monotonic()
                 self._turn()
+        except storeformat.UnknownStore as unknown:
+            self._tell(Outgrown(why=str(unknown)))
         except BaseException as error:  # noqa: BLE001  # a defect: the loop logs it and ends the process; restart is the recovery
             self._tell(Defect(error=error))
 
@@ -195,49 +233,100 @@ class Poller(threading.Thread):
         self.last_turn = time.monotonic()
         if command is not None:
             self._attempt(command)
-        elif self._postponed:
-            again, self._postponed = self._postponed, []
-            for postponed in again:
-                self._attempt(postponed)
-        try:
-            self._runs.look()
-            self._beat_host()
-        except OSError as error:
-            self._in_trouble(error)
-            time.sleep(_COOL)  # the store is away; nothing tells when it is back
+        if self._postponed and time.monotonic() >= self._again_at:
+            self._try_again()
+        self._look_after("runs", self._runs.look)
+        if time.monotonic() >= self._next_beat:
+            self._look_after("beat", self._beat_host)
+        if command is None and not self._postponed and not self._runs.handing_over:
+            self._look_after("prune", self._pruner.turn)
+        self._health.forget(time.monotonic(), time.time())
+        call, lasted = storecall.take_slowest()
+        if lasted > HANGING_BEATS * self._settings.lock.beat:
+            self._health.hung(call, lasted, time.time())
+        self._tell_health()
 
     def _pause(self) -> float:
-        if self._runs.handing_over:
-            return _QUICK
+        now = time.monotonic()
+        usual = _QUICK if self._runs.handing_over else _ACTIVE if self._runs.any else _IDLE
+        wakes = [max(now + usual, self._health.due_at("runs")), max(self._next_beat, self._health.due_at("beat"))]
         if self._postponed:
-            return _COOL
-        until_beat = max(0.0, self._next_beat - time.monotonic())
-        return min(_ACTIVE if self._runs.any else _IDLE, until_beat)
+            wakes.append(self._again_at)
+        elif not self._runs.handing_over:
+            wakes.append(max(self._pruner.due_at, self._health.due_at("prune")))
+        return max(0.0, min(wakes) - now)
 
-    def _attempt(self, command: Command) -> None:
+    def _attempt(self, command: Command) -> bool:
         """Do a command; what fails for the store's sake is told and, where something would be lost, done again."""
+        task = f"claim {command.head.rb}" if isinstance(command, Claim) else type(command).__name__.lower()
         try:
             self._do(command)
         except OSError as error:
-            self._in_trouble(error)
-            if isinstance(command, Take | Mark | Inspect):
-                self._postponed.append(command)
-            elif isinstance(command, Claim):
-                self._tell(NotClaimed(rb_part=command.head.rb, why=str(error), cool_down=_COOL))
-            return
+            self._failed(command, task, error)
+            return False
         except (records.CorruptRecord, request.BadRequest) as damage:
             # A record that cannot be read stops its RB, not the fleet; an operator has to look at it.
-            self._tell(Damaged(why=str(damage)))
+            self._damaged(str(damage))
             if isinstance(command, Claim):
                 self._tell(NotClaimed(rb_part=command.head.rb, why=str(damage), cool_down=_DAMAGED))
-            return
-        if self._trouble and not self._postponed:
-            self._trouble = False
-            self._tell(StoreWell())
+            elif isinstance(command, Scan):
+                self._tell(NotScanned(pause=_COOL))
+        if not any(type(other) is type(command) for other in self._postponed):
+            self._health.well(task, time.time())
+        self._tell_health()
+        return True
 
-    def _in_trouble(self, error: OSError) -> None:
-        self._trouble = True
-        self._tell(StoreTrouble(why=str(error)))
+    def _failed(self, command: Command, task: str, error: OSError) -> None:
+        now = time.monotonic()
+        pause = self._health.failed(task, error, now, time.time())
+        if isinstance(command, Take | Mark | Inspect):
+            if command not in self._postponed:
+                self._postponed.append(command)
+            self._again_at = now + pause
+        elif isinstance(command, Claim):
+            self._tell(NotClaimed(rb_part=command.head.rb, why=storecall.reason(error), cool_down=pause))
+        elif isinstance(command, Scan):
+            self._tell(NotScanned(pause=pause))
+        self._tell_health()
+
+    def _try_again(self) -> None:
+        """Do what was postponed, in order; the first that fails again goes to the end, and the rest waits with it.
+
+        So a store that is away is asked once in each pause, however much waits for it, and one record that cannot be
+        written keeps nothing else from being written.
+        """
+        waiting, self._postponed = self._postponed, []
+        while waiting:
+            command = waiting.pop(0)
+            if not self._attempt(command):
+                self._postponed = [other for other in waiting if other != command] + self._postponed
+                return
+            self.last_turn = time.monotonic()
+
+    def _look_after(self, task: str, look: Callable[[], None]) -> None:
+        """Do one of the tasks that nobody orders, unless it failed a moment ago."""
+        if not self._health.is_due(task, time.monotonic()):
+            return
+        try:
+            look()
+        except OSError as error:
+            self._health.failed(task, error, time.monotonic(), time.time())
+            return
+        except records.CorruptRecord as damage:
+            self._damaged(str(damage))
+        self._health.well(task, time.time())
+
+    def _damaged(self, why: str) -> None:
+        if why not in self._told_damage:
+            self._told_damage.add(why)
+            self._tell(Damaged(why=why))
+
+    def _tell_health(self) -> None:
+        trouble = self._health.trouble
+        if trouble == self._told_trouble:
+            return
+        self._told_trouble = trouble
+        self._tell(StoreWell() if trouble is None else StoreTrouble(why=trouble.why, since=trouble.since))
 
     def _do(self, command: Command) -> None:
         if self._fenced and isinstance(command, Take | Scan | Claim):
@@ -247,27 +336,26 @@ class Poller(threading.Thread):
                 self._take(command)
             case Scan():
                 self._scan(command)
-                for damage in set(self._scanner.damage.values()) - self._told_damage:
-                    self._told_damage.add(damage)
-                    self._tell(Damaged(why=damage))
-                journal.match_remembered(self._layout, time.time())
             case Claim():
                 self._claim(command.head)
             case Inspect():
                 self._runs.inspect(command.run)
             case Mark():
                 self._mark(command)
-            case Describe():
-                self._described = command
             case Stop():
+                self._ended = True
                 self._described = Describe(
                     slots=self._described.slots, running=self._described.running, state="stopped"
                 )
-                self._next_beat = 0.0
                 self._beat_host()
-                self._ended = True
+
+    def _match_cancels(self) -> None:
+        journal.match_remembered(self._layout, time.time())
 
     def _scan(self, command: Scan) -> None:
+        if not self._adopted:
+            self._runs.adopt(self._scanner.rbs())  # before anything is claimed: their slots are taken
+            self._adopted = True
         self._fleet.look()
         scanner = self._scanner
         heads, finished, count = scanner.scan(most=command.most, busy=command.busy, served=command.served)
@@ -284,6 +372,9 @@ class Poller(threading.Thread):
                 why_nowhere="" if stuck is None else hosting.why_not(self._fleet.own, self._needs_of(stuck)),
             )
         )
+        for damage in set(scanner.damage.values()):
+            self._damaged(damage)
+        self._look_after("cancels", self._match_cancels)
 
     # --- messages ---------------------------------------------------------------------------------------------
 
@@ -295,7 +386,7 @@ class Poller(threading.Thread):
             self._settings,
             host=facts.host,
             hostname=facts.hostname,
-            now=time.time(),
+            now=command.received or time.time(),
             fleet=self._fleet.known,
         )
         if isinstance(what, intake.Run):
@@ -316,7 +407,7 @@ class Poller(threading.Thread):
             "body": what.body,
             "headers": what.headers,
             "reply": what.reply.to_json(),
-            "time": time.time(),
+            "time": command.received or time.time(),
         }
         durable.link_new(self._layout.poison(what.digest), records.pack(record), "poison")
         told = durable.exists(self._layout.poison_told(what.digest))
@@ -325,9 +416,14 @@ class Poller(threading.Thread):
     def _mark(self, command: Mark) -> None:
         if command.what == "told":
             durable.touch(self._layout.poison_told(command.job), "told")
-            return
-        place = self._layout.job(command.job)
-        durable.touch(place.started_sent if command.what == "started" else place.published, command.what)
+        else:
+            place = self._layout.job(command.job)
+            try:
+                durable.touch(place.started_sent if command.what == "started" else place.published, command.what)
+            except FileNotFoundError:
+                if durable.exists(place.request):
+                    raise  # else the job was pruned meanwhile: it was published long ago
+        self._tell(Marked(what=command.what, job=command.job))
 
     # --- claims and runs --------------------------------------------------------------------------------------
 
@@ -363,27 +459,26 @@ class Poller(threading.Thread):
         return first is None or first.job != head.job
 
     def _have_forked(self, claimed: Claimed, head: Head) -> None:
+        """Have a shepherd forked for what was claimed; whatever keeps it from that, the lock is let go."""
+        begun = False
         try:
             plan = self._plan(claimed)
+            job = self._layout.job(claimed.request.job).root
+            shepherd = self._nursery.fork(plan, claimed.lock.fileno(), job, self._facts.boot)
+            run = active_run(claimed.request, head.rb, claimed.n, claimed.errand, shepherd)
+            if claimed.errand == "run":
+                self._runs.begin(claimed, run)
+                begun = True
+            self._tell(Started(run=run))
         except (paths.BadPath, request.BadRequest, NoProfile) as bad:
             self._refuse(claimed, head, str(bad))
-            return
-        try:
-            shepherd = self._nursery.fork(
-                plan, claimed.lock.fileno(), self._layout.job(claimed.request.job).root, self._facts.boot
-            )
         except NurseryGone as gone:
+            self._tell(NotClaimed(rb_part=head.rb, why=str(gone), cool_down=_COOL))
             if claimed.errand == "run":
                 self._claimer.release(claimed.rb, claimed.n, f"nursery: {gone}")
-            claimed.lock.close()
-            self._tell(NotClaimed(rb_part=head.rb, why=str(gone), cool_down=_COOL))
-            return
-        run = active_run(claimed.request, head.rb, claimed.n, claimed.errand, shepherd)
-        if claimed.errand == "run":
-            self._runs.begin(claimed, run)
-        else:
-            claimed.lock.close()
-        self._tell(Started(run=run))
+        finally:
+            if not begun:
+                claimed.lock.close()
 
     def _plan(self, claimed: Claimed) -> RunPlan:
         if claimed.errand != "run":
@@ -395,11 +490,7 @@ class Poller(threading.Thread):
     def _refuse(self, claimed: Claimed, head: Head, why: str) -> None:
         """End a job whose paths the settings of today do not allow."""
         outcome = ending_of(claimed.request, claimed.n, None, self._settings, self._facts, why=why)
-        cells = RbCells(self._layout.rb(claimed.rb))
-        try:
-            self._claimer.end(claimed.request, cells, claimed.n, outcome)
-        finally:
-            claimed.lock.close()
+        self._claimer.end(claimed.request, RbCells(self._layout.rb(claimed.rb)), claimed.n, outcome)
         self._tell(NotClaimed(rb_part=head.rb, why=why, cool_down=0.0))
 
     # --- this host --------------------------------------------------------------------------------------------
@@ -450,10 +541,15 @@ class Poller(threading.Thread):
         return still >= self._settings.lock.takeover_after
 
     def _beat_host(self) -> None:
-        now = time.monotonic()
-        if now < self._next_beat or self._fenced:
+        """Beat, and look afterwards whether this version can still read the store.
+
+        Raises:
+            UnknownStore: it cannot; nothing more may be written here.
+            OSError: the store cannot be used now.
+        """
+        if self._fenced:
+            self._next_beat = time.monotonic() + self._settings.lock.beat
             return
-        self._next_beat = now + self._settings.lock.beat
         fence = fences.read_fence(self._layout, self._facts.host, self._facts.boot)
         if fence is not None:
             self._fenced = True
@@ -461,6 +557,7 @@ class Poller(threading.Thread):
         self._counter += 1
         self._life = live_on(self._layout, self._facts.host, self._facts.boot, self._life)
         said = self._described
+        trouble = self._health.trouble or storenotes.of_runs(self._settings.service.run_dir) or self._health.last
         write_beat(
             self._layout,
             replace(
@@ -474,5 +571,9 @@ class Poller(threading.Thread):
                 since=self._since,
                 hostname=self._facts.hostname,
                 unproven=self._facts.unproven,
+                reads=list(records.READS),
+                trouble=trouble.to_json() if trouble is not None else {},
             ),
         )
+        self._next_beat = time.monotonic() + self._settings.lock.beat
+        storeformat.check(self._layout)

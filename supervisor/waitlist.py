@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from supervisor import durable, journal, names, order, waiting
+from supervisor import durable, journal, names, order, tombstones, waiting
 from supervisor.attempts import history, read_not_before
 from supervisor.cells import RbCells
 from supervisor.layout import RbPlace
@@ -219,9 +219,14 @@ class Waitlist:
 
     def _done(self, cells: RbCells, n: int, outcome: Outcome) -> Done | None:
         epoch = cells.epoch(n)
-        request = journal.read_request(self.layout.job(epoch.job)) if epoch is not None else None
-        if epoch is None or request is None:
+        if epoch is None:
             return None
+        request = journal.read_request(self.layout.job(epoch.job))
+        if request is None:  # it was pruned
+            stone = tombstones.find(self.layout, epoch.job)
+            if stone is None:
+                return None
+            request = tombstones.stand_in(stone)
         return Done(
             n=n, epoch=epoch, outcome=outcome, promoted=cells.promoted(n), stands=cells.stands(n), request=request
         )

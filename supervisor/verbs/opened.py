@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervisor import config, hosts, journal, records, shown
+from supervisor import config, hosts, journal, records, shown, storeformat, tombstones
 from supervisor.exitcodes import CONFIG, INTERNAL, USAGE
 from supervisor.layout import Layout
 
@@ -93,7 +94,7 @@ def store(args: argparse.Namespace, *, create: bool = False, write: bool = True)
         owner = os.stat(layout.waiting).st_uid
         if write and (not os.access(layout.waiting, os.W_OK) or (os.geteuid() == 0 and owner != 0)):
             return _refused(layout, f"#{owner}")
-    except journal.UnknownStore as wrong:
+    except storeformat.UnknownStore as wrong:
         print(wrong, file=sys.stderr)
         return CONFIG
     except (OSError, records.CorruptRecord) as trouble:
@@ -117,6 +118,12 @@ def job(store: OpenStore, text: str) -> records.Request | int:
     found = journal.read_request(store.layout.job(text))
     if found is not None:
         return found
+    stone = tombstones.find(store.layout, text)
+    if stone is not None:
+        when = time.strftime("%Y-%m-%d", time.gmtime(stone.pruned))
+        told = f'job "{shown.line(text, 200)}" was pruned on {when}, and its message is no longer kept'
+        shown.complain(f"{told}; send the run again under a new id")
+        return USAGE
     shown.complain(f'no job "{shown.line(text, 200)}" is known in the store "{store.layout.root}"; look at runs')
     return USAGE
 

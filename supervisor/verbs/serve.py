@@ -85,11 +85,11 @@ def serve(
     """
     from supervisor.fences import HostFenced
     from supervisor.hosts import IdentityTaken
-    from supervisor.journal import UnknownStore
     from supervisor.lockproof import Unproven
     from supervisor.loop import DefectMet
     from supervisor.nurserylink import NurseryGone
     from supervisor.service import Service
+    from supervisor.storeformat import UnknownStore
 
     for note in notes:
         log.log(logging.WARNING if note.startswith("CAUTION") else logging.INFO, "%s", note)

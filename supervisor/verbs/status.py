@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.limits import format_duration
-from supervisor import hosts, rundir, shown
+from supervisor import hosts, rundir, shown, storenotes
 from supervisor.exitcodes import INTERNAL, NOT_RUNNING, OK
 from supervisor.verbs import opened
 from supervisor.verbs.daemon import service_unseen
@@ -82,6 +82,9 @@ def read(settings: Settings) -> dict[str, Any]:
         "max_waiting": settings.store.max_waiting,
         "store": state.get("store", "not looked at yet"),
         "unproven": state.get("unproven", ""),
+        "store_since": state.get("store_since"),
+        "held": state.get("held", 0),
+        "runs_in_trouble": [{"job": job, **trouble.to_json()} for job, trouble in storenotes.told(run_dir)],
         "broker": state.get("broker", "not looked at yet"),
     }
 
@@ -112,7 +115,16 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     nowhere = status["nowhere"]
     if isinstance(nowhere, dict) and nowhere.get("jobs"):
         rows.append(f"stuck:   {nowhere['jobs']} that no living host takes: {shown.line(nowhere.get('why'), 400)}")
-    rows.append(f"store:   {shown.line(status['store'])} ({status['store_path']})")
+    at = status["store_since"]
+    begun = f", since {shown.moment(at, now)}" if isinstance(at, int | float) else ""
+    rows.append(f"store:   {shown.line(status['store'])}{begun} ({status['store_path']})")
+    if status["held"]:
+        rows.append(f"         {status['held']} messages came and are not taken yet; the broker has them still")
+    rows += [
+        f"         the run of job {shown.line(run['job'])} waits: {shown.line(run['why'])}, since "
+        f"{shown.moment(run['since'], now)}"
+        for run in status["runs_in_trouble"]
+    ]
     if status["unproven"]:
         rows.append(f"CAUTION: {shown.line(status['unproven'], 600)}")
     rows.append(f"broker:  {shown.line(status['broker'])}")

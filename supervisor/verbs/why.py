@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from supervisor import durable, journal, shown, story
+from supervisor import durable, epitaph, journal, shown, story, tombstones
 from supervisor.dossier import Dossier, Reader, jobs_of_run, poison_of
 from supervisor.exitcodes import OK, USAGE
 from supervisor.verbs import opened
@@ -14,8 +14,10 @@ from supervisor.waitlist import Waitlist
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from supervisor.records import Request
+    from supervisor.tombstones import Tombstone
     from supervisor.verbs.opened import OpenStore
 
 EPILOG = """\
@@ -49,20 +51,29 @@ def _main(args: argparse.Namespace) -> int:
     request = journal.read_request(store.layout.job(args.what)) if instrument is None else None
     siblings: tuple[str, ...] = ()
     if request is None:
+        stone = tombstones.find(store.layout, args.what) if instrument is None else None
+        if stone is not None:
+            _tell_pruned(stone, (), as_json=args.json)
+            return OK
         if instrument is None and _poison(store, args.what, as_json=args.json):
             return OK
         runs = jobs_of_run(store.layout, args.what, instrument)
-        if len(runs) > 1:
+        pruned = sorted(tombstones.of_run(store.layout, args.what, instrument), key=lambda of: -of.time_ms)
+        known = sorted({*runs, *(of.instrument for of in pruned)})
+        if len(known) > 1:
             shown.complain(
-                f"run {shown.line(args.what, 200)} is known of {', '.join(runs)}; say which with --instrument"
+                f"run {shown.line(args.what, 200)} is known of {', '.join(known)}; say which with --instrument"
             )
             return USAGE
-        if not runs:
+        if not known:
             shown.complain(_unknown(store, args.what, instrument))
             return USAGE
+        if not runs:
+            _tell_pruned(pruned[0], [of.job for of in pruned[1:]], as_json=args.json)
+            return OK
         jobs = next(iter(runs.values()))
         request = jobs[-1]
-        siblings = tuple(job.job for job in reversed(jobs[:-1]))
+        siblings = (*(job.job for job in reversed(jobs[:-1])), *(of.job for of in pruned))
     _tell(store, request, siblings, as_json=args.json)
     return OK
 
@@ -81,6 +92,13 @@ def _tell(store: OpenStore, request: Request, siblings: tuple[str, ...], *, as_j
         shown.say(json.dumps(story.record(dossier, waits_for)))
     else:
         shown.say(*story.text(dossier, now, waits_for))
+
+
+def _tell_pruned(stone: Tombstone, siblings: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        shown.say(json.dumps(epitaph.record(stone, siblings)))
+    else:
+        shown.say(*epitaph.text(stone, time.time(), siblings))
 
 
 def _waits_for(store: OpenStore, dossier: Dossier, now: float) -> str:

@@ -395,6 +395,18 @@ class FleetSite:
             if self._schedule:
                 self._next_kill = time.monotonic() + self._schedule[0][0]
 
+    def trouble(self, *orders: dict[str, Any]) -> None:
+        """Have calls fail or hang from now on, as `failpoints` says; without orders all is well again."""
+        numbered = [{"id": f"{time.monotonic_ns()}-{place}", **order} for place, order in enumerate(orders)]
+        new = self.points / "trouble.new"
+        new.write_text(json.dumps(numbered))
+        new.rename(self.points / "trouble")
+
+    def hits(self) -> list[str]:
+        """The points at which there was trouble, `process label` each, in order; of those that hang one."""
+        path = self.points / "hits"
+        return path.read_text().splitlines() if path.exists() else []
+
     @property
     def armed(self) -> bool:
         """Whether the point that was armed has not been reached."""

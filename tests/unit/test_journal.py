@@ -8,8 +8,9 @@ from storemaking import make_store, request
 
 from supervisor import durable, failpoints, journal, records
 from supervisor.cells import link_final
-from supervisor.journal import CANCEL_EXPIRES, Taken, UnknownStore
+from supervisor.journal import CANCEL_EXPIRES, Taken
 from supervisor.records import Cancel, Final
+from supervisor.storeformat import UnknownStore
 
 
 @pytest.fixture
