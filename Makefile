@@ -11,12 +11,12 @@ JOBS ?= 2
 AUTOREDUCE_DATA ?= ../shared/data
 export AUTOREDUCE_DATA
 
-.PHONY: demo test lint unit acceptance soak fleet bench lab docs clean activemq bubblewrap
+.PHONY: demo test lint unit acceptance soak fleet bench lab docs clean activemq artemis bubblewrap
 
 demo: $(VENV)/.demo
 	@$(BIN)/autoreduce-supervisor demo
 
-test: lint activemq
+test: lint activemq artemis
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/unit tests/contract tests/host tests/fleet tests/mutants -m "not soak"
 
 lint: $(VENV)/.dev
@@ -25,14 +25,14 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-acceptance: $(VENV)/.dev activemq
+acceptance: $(VENV)/.dev activemq artemis
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/acceptance -m "not soak"
 
-fleet: $(VENV)/.dev activemq
+fleet: $(VENV)/.dev activemq artemis
 	AUTOREDUCE_SEED=$(SEED) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/fleet
 
 # No dump of stacks on the way: tests last for minutes here, and reading the frames of a running thread may crash it.
-soak: $(VENV)/.dev activemq
+soak: $(VENV)/.dev activemq artemis
 	AUTOREDUCE_SOAK=1 AUTOREDUCE_SEED=$(SEED) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests -m soak --timeout 3600 -o faulthandler_timeout=0
 
 bench: $(VENV)/.dev bubblewrap .bench/.benchexec
@@ -55,6 +55,19 @@ activemq:
 	@test -e /usr/share/activemq/bin/activemq.jar || { \
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends activemq default-jre-headless >/dev/null; \
 	  else echo "activemq is missing; as root: apt-get install -y --no-install-recommends activemq default-jre-headless" >&2; exit 1; fi; }
+
+# The other broker comes from Maven Central, in the version of its pom; checksums are checked.
+artemis: .brokers/artemis/.made
+
+.brokers/artemis/.made: tests/support/artemis.pom.xml
+	@command -v mvn >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends maven default-jre-headless >/dev/null; \
+	  else echo "maven is missing; as root: apt-get install -y --no-install-recommends maven default-jre-headless" >&2; exit 1; fi; }
+	rm -rf .brokers/artemis
+	mvn --batch-mode --quiet --strict-checksums --file $< \
+	  org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+	  -DincludeScope=runtime -DoutputDirectory="$(CURDIR)/.brokers/artemis"
+	@touch $@
 
 LAB ?= ../shared/lab
 lab: $(VENV)/.dev
@@ -79,4 +92,4 @@ $(VENV)/.dev: $(VENV)/.demo pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .bench .brokers .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,8 +18,9 @@ class Backoff:
 
     #: Ceiling after the first failure, in seconds.
     base_seconds: float = 0.5
-    #: The ceiling never passes this, in seconds.
-    cap_seconds: float = 60.0
+    #: The ceiling never passes this, in seconds. A try against a broker that does not answer lasts up to 30 s more
+    #: (connect, TLS, CONNECTED), so that service is back within 60 s after the broker is.
+    cap_seconds: float = 30.0
     #: What lived at least this long, in seconds, counts as healthy, and the ceiling starts anew.
     stable_seconds: float = 60.0
 
@@ -48,13 +49,13 @@ class Backoff:
     def slow_delay(self, jitter: float) -> float:
         """Return the wait in seconds after an answer that only a person can change, such as refused credentials.
 
-        It lies between half the cap and the cap from the first time on: a broker that counts wrong passwords must not
+        It lies between the cap and twice the cap from the first time on: a broker that counts wrong passwords must not
         lock the account.
 
         Raises:
             ValueError: `jitter` lies outside 0 to 1.
         """
-        return self.cap_seconds * (1.0 + _fraction(jitter)) / 2.0
+        return self.cap_seconds * (1.0 + _fraction(jitter))
 
     def failures_after(self, failures: int, lived_seconds: float | None) -> int:
         """Return the number of failures in a row after one more end.

@@ -44,6 +44,8 @@ class BrokerSettings:
     vhost: str | None = None
     #: Send without `content-length`: ActiveMQ then stores a TextMessage, which the Java consumers expect.
     text_messages: bool = True
+    #: The kind of broker, a name of `brokerkinds.KINDS`; "auto" goes by how it introduces itself.
+    kind: str = "auto"
     #: Nothing received for so many heart-beat intervals ends the connection.
     silence_factor: float = 2.5
 

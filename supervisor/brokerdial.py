@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -10,8 +11,46 @@ if TYPE_CHECKING:
     from supervisor.broker import BrokerSettings
 
 
+#: OpenSSL's codes of a certificate that is not trusted (x509_vfy.h), and what to do about each; else it is the CA.
+_OUT_OF_DATE = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, ..._HAS_EXPIRED
+_OTHER_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, ..._IP_ADDRESS_MISMATCH
+
+
 class DialError(Exception):
     """No connection could be made; the sentence names the broker or the file, the cause and the remedy."""
+
+
+class _TellingSocket(ssl.SSLSocket):
+    """Remembers by which alert the peer ended TLS: the library that reads from it tells nobody."""
+
+    alert = ""
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        try:
+            return super().recv(buflen, flags)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self.alert = self.alert or _cause(error)
+            raise
+
+
+def alert_of(sock: socket.socket) -> str:
+    """Return the alert by which the peer ended TLS, "" for none."""
+    return sock.alert if isinstance(sock, _TellingSocket) else ""
+
+
+def explain_alert(alert: str, settings: BrokerSettings) -> str:
+    """Return an alert with its remedy, where there is one (pure).
+
+    With TLS 1.3 a broker that wants a certificate of its client says so only after the handshake; Java's calls a
+    missing one bad.
+    """
+    if "certificate" not in alert.lower():
+        return alert
+    if settings.cert_file is None:
+        return f"{alert}; it asks for a certificate of ours: set broker cert_file and key_file"
+    return f'{alert}; it does not take our certificate: check broker cert_file "{settings.cert_file}"'
 
 
 def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
@@ -33,6 +72,7 @@ def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise DialError(f'broker ca_file "{settings.ca_file}" holds no PEM certificate: {error}') from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TellingSocket
     if settings.cert_file is not None:
         try:
             # An empty password instead of none: OpenSSL would ask for one at the terminal.
@@ -64,12 +104,15 @@ def dial(host: str, port: int, *, tls: bool, settings: BrokerSettings) -> socket
         secured = context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         plain.close()
-        raise DialError(
-            f"broker {name} is not trusted: {error.verify_message}; check broker ca_file and the host name"
-        ) from error
+        raise DialError(f"broker {name} is not trusted: {_distrust(error, settings)}") from error
     except (OSError, ValueError) as error:
         plain.close()
-        raise DialError(f"TLS handshake with broker {name} failed: {_cause(error)}") from error
+        why = _cause(error)
+        if isinstance(error, TimeoutError):
+            why = f"{why}; does it speak TLS on this port?"
+        elif isinstance(error, ssl.SSLError):
+            why = explain_alert(why, settings)
+        raise DialError(f"TLS handshake with broker {name} failed: {why}") from error
     secured.setblocking(False)
     return secured
 
@@ -87,7 +130,31 @@ def _watch_by_kernel(sock: socket.socket, settings: BrokerSettings) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience * 1000))
 
 
+def _distrust(error: ssl.SSLCertVerificationError, settings: BrokerSettings) -> str:
+    """Return why a certificate is not trusted, and what to do."""
+    why = error.verify_message.rstrip(".")
+    if error.verify_code in _OUT_OF_DATE:
+        return f"{why}; renew the broker's certificate, or set the clock of this host"
+    if error.verify_code in _OTHER_NAME:
+        return f"{why}; write the name that its certificate bears in broker url"
+    signers = (
+        f'broker ca_file "{settings.ca_file}"' if settings.ca_file is not None else "the system (no broker ca_file)"
+    )
+    return f"{why}; it was signed by none of {signers}: name the authority that signed it"
+
+
 def _cause(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ssl.SSLEOFError):
+        return "it closed the connection"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return _reason(error.reason)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _reason(reason: str) -> str:
+    """Return OpenSSL's name of a reason as words: "TLSV13_ALERT_CERTIFICATE_REQUIRED" is "certificate required"."""
+    if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
+        return "it does not speak TLS there"
+    return re.sub(r"^(TLSV1|TLSV13|SSLV3)_(ALERT_)?", "", reason).replace("_", " ").lower()

@@ -37,4 +37,5 @@ def link_settings(broker: Broker, environ: Mapping[str, str]) -> BrokerSettings:
         key_file=broker.key_file or None,
         vhost=broker.vhost or None,
         text_messages=broker.text_messages,
+        kind=broker.kind,
     )

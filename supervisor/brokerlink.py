@@ -68,6 +68,7 @@ class BrokerLink:
         rng: The dice of the back-off.
         clock: Monotonic seconds.
         backoff: The waiting times between rounds of tries.
+        pause: Waits so many seconds between rounds, or until `stop`; tests give one without a clock.
 
     Raises:
         FrameError: A subscription is no plain queue name.
@@ -83,6 +84,7 @@ class BrokerLink:
         rng: Random,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         self._settings = settings
         self._subscriptions = subscriptions
@@ -95,6 +97,7 @@ class BrokerLink:
         self._backoff = backoff if backoff is not None else Backoff()
         self._doubts = Doubts()
         self._stopping = threading.Event()
+        self._pause = pause if pause is not None else self._stopping.wait
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         # Under the lock:
@@ -222,9 +225,7 @@ class BrokerLink:
                 continue  # the other brokers of the list first, without a pause
             failures = self._backoff.failures_after(failures, result.lived)
             jitter = self._rng.random()
-            self._stopping.wait(
-                self._backoff.slow_delay(jitter) if round_slow else self._backoff.delay(failures, jitter)
-            )
+            self._pause(self._backoff.slow_delay(jitter) if round_slow else self._backoff.delay(failures, jitter))
             tried = 0
             round_slow = False
 

@@ -24,6 +24,8 @@ from supervisor.broker import (
     Trouble,
     Unknown,
 )
+from supervisor.brokerdial import explain_alert
+from supervisor.brokerkinds import PORTABLE, BrokerKind, kind_of
 from supervisor.brokerwire import FrameKind, Wire, WireFrame
 from supervisor.brokerwords import denies_access, refusal, said, silence_seconds
 from supervisor.failpoints import effect
@@ -67,6 +69,8 @@ class Session:
         clock: Callable[[], float],
     ) -> None:
         self.generation = generation
+        #: What the broker is; known when `open` has returned.
+        self.kind: BrokerKind = PORTABLE
         self._wire = wire
         self._host = host
         self._settings = settings
@@ -102,14 +106,18 @@ class Session:
         try:
             self._wire.connect()
         except Exception as error:  # the library lets through whatever the socket said
-            raise SessionRefused(f"broker {self._host} closed during CONNECT: {error}") from error
-        connected = self._await_connected()
+            raise SessionRefused(f"broker {self._host} closed during CONNECT{self._alert()}: {error}") from error
+        server = self._await_connected().headers.get("server", "")
+        self.kind = kind_of(server, self._settings.kind)
+        if not self.kind.stable_ids:
+            self._emit(Trouble(text=_unknown_kind(self._host, server)))
         for number, destination in enumerate(destinations):
             operation = Operation(kind=Kind.SUBSCRIBE, target=destination)
             with self._turn:
                 receipt = self._receipts.begin(operation, self._clock())
             try:
-                self._wire.subscribe(destination, str(number), receipt)
+                headers = self.kind.subscribe_headers(destination, self._settings.prefetch)
+                self._wire.subscribe(destination, str(number), headers, receipt)
             except Exception as error:  # ditto
                 raise SessionRefused(f"broker {self._host} closed during SUBSCRIBE: {error}") from error
         while self._receipts.waiting_for(Kind.SUBSCRIBE):
@@ -121,7 +129,7 @@ class Session:
         if self._fault is not None:
             raise SessionRefused(self._fault, slow=denies_access(self._fault))
         self._start(self._write, "writer")
-        return connected.headers.get("server", "")
+        return server
 
     def run(self) -> None:
         """Turn frames into events until the wire is closed."""
@@ -150,7 +158,11 @@ class Session:
 
     def why(self) -> str:
         """Say how the connection ended."""
-        return self._fault or f"broker {self._host} closed the connection"
+        return self._fault or f"broker {self._host} closed the connection{self._alert()}"
+
+    def _alert(self) -> str:
+        alert = self._wire.alert
+        return f": {explain_alert(alert, self._settings)}" if alert else ""
 
     def _await_connected(self) -> WireFrame:
         try:
@@ -162,7 +174,8 @@ class Session:
             why, slow = refusal(self._host, said(frame.headers, frame.body, self._settings), self._settings)
             raise SessionRefused(why, slow=slow)
         if frame.kind is not FrameKind.CONNECTED:
-            raise SessionRefused(self._fault or f"broker {self._host} closed the connection instead of CONNECTED")
+            closed = f"broker {self._host} closed the connection instead of CONNECTED{self._alert()}"
+            raise SessionRefused(self._fault or closed)
         version = frame.headers.get("version", "1.0")
         if version != "1.2":
             raise SessionRefused(f"broker {self._host} speaks STOMP {version}, not 1.2", slow=True)
@@ -319,7 +332,8 @@ class Session:
 
     def _put(self, operation: Operation, receipt: str) -> None:
         if operation.kind is Kind.SEND:
-            self._wire.send(operation.target, operation.body, operation.headers, receipt)
+            own = self.kind.send_headers(operation.target, operation.headers, operation.body)
+            self._wire.send(operation.target, operation.body, {**operation.headers, **own}, receipt)
         elif operation.kind is Kind.ACK:
             self._wire.ack(operation.target, receipt)
         else:
@@ -348,3 +362,11 @@ class Session:
             waited = f"{self._settings.receipt_timeout:g} s"
             return f"broker {self._host} gave no receipt for {oldest[0].kind} in {waited}; the outcome is unknown"
         return None
+
+
+def _unknown_kind(host: str, server: str) -> str:
+    said = f'calls itself "{server}"' if server else "does not say what it is"
+    return (
+        f"broker {host} {said}: a message may come again under another message-id, so have producers send a job-id "
+        "header, or name the broker by broker.kind"
+    )

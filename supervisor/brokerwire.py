@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from supervisor.brokerdial import alert_of
 from supervisor.failpoints import effect
 
 # Without this, importing stomp asks the resolver for our own name, and a slow resolver stalls every start.
@@ -144,6 +145,7 @@ class Wire:
         self._settings = settings
         self._frames: queue.SimpleQueue[WireFrame] = queue.SimpleQueue()
         self._listener = _Listener(self._frames, clock)
+        self._socket = sock
         self._handle = socket.socket(fileno=os.dup(sock.fileno()))
         self._connection = stomp.Connection12(
             [(host, port)],
@@ -194,6 +196,11 @@ class Wire:
         return self._listener.received
 
     @property
+    def alert(self) -> str:
+        """By which alert the peer ended TLS, as far as one was read; "" for none."""
+        return alert_of(self._socket)
+
+    @property
     def lost_frames(self) -> int:
         """Frames that could not be queued; the connection is worthless then."""
         return self._listener.lost
@@ -209,11 +216,12 @@ class Wire:
                 self._settings.user, self._settings.password, wait=False, with_connect_command=True
             )
 
-    def subscribe(self, destination: str, subscription: str, receipt: str) -> None:
-        """Write SUBSCRIBE, client-individual, with the prefetch window of the settings."""
-        headers = {"activemq.prefetchSize": str(self._settings.prefetch), "receipt": receipt}
+    def subscribe(self, destination: str, subscription: str, headers: Mapping[str, str], receipt: str) -> None:
+        """Write SUBSCRIBE, client-individual, with the headers that this kind of broker needs."""
         with effect("broker.subscribe"):
-            self._connection.subscribe(destination, subscription, ack="client-individual", headers=headers)
+            self._connection.subscribe(
+                destination, subscription, ack="client-individual", headers={**headers, "receipt": receipt}
+            )
 
     def send(self, destination: str, body: bytes, headers: Mapping[str, str], receipt: str) -> None:
         """Write SEND; on plain TCP this blocks while the peer does not read."""

@@ -82,7 +82,8 @@ def _try(address: BrokerAddress, settings: BrokerSettings) -> Finding:
     finally:
         session.settle()
     who = f"logged in as {settings.user}" if settings.user else "logged in without a name"
-    text = f"{server or 'a broker without a name'}, {who}, {secured or 'in clear text'}"
+    what = session.kind.describe(settings.prefetch)
+    text = f"{server or 'a broker without a name'} ({what}), {who}, {secured or 'in clear text'}"
     trouble = [str(getattr(event, "text", "")) for event in events if hasattr(event, "text")]
     if not address.tls and not is_loopback(address.host):
         remedy = f'offer TLS there and write broker.url = "stomp+ssl://{address.host}:61614"'

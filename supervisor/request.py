@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from supervisor import request_isis, request_sns
+from supervisor.brokerkinds import message_number, stable_id
 from supervisor.family import Family
 from supervisor.messagevalues import Fault, truthy
 from supervisor.runrequest import REPLY_KEYS, BadRequest, RunRequest, echo
@@ -58,7 +59,7 @@ _READERS: Final[dict[Family, _Reader]] = {
     Family.SNS: request_sns.read,
 }
 _MAX_ID = 1024
-#: ActiveMQ Classic ends its ids in the producer's sequence; Artemis gives a bare number.
+#: ActiveMQ Classic ends its ids in the producer's sequence; Artemis counts the messages of all.
 _SEQUENCE = re.compile(r"(?:ID:.*:)?([0-9]{1,18})", re.ASCII | re.DOTALL)
 
 
@@ -113,7 +114,7 @@ def readable(body: bytes) -> dict[str, Any] | None:
 
 
 def job_id(headers: Mapping[str, str]) -> str:
-    """Returns the identity of a message: the producer's ``job-id`` header, else the broker's ``message-id``.
+    """Returns the identity of a message: the producer's ``job-id`` header, else what is stable of the ``message-id``.
 
     Raises:
         BadRequest: There is neither, or it is no short line of text.
@@ -124,7 +125,7 @@ def job_id(headers: Mapping[str, str]) -> str:
             continue
         if len(value) > _MAX_ID or not value.isprintable():
             raise BadRequest(name, f"the header {name} must be one line of at most {_MAX_ID} characters")
-        return value
+        return value if name == "job-id" else stable_id(value, headers.get("timestamp", "").strip())
     raise BadRequest("message-id", "the message has neither a job-id nor a message-id header")
 
 
@@ -142,5 +143,5 @@ def broker_time_ms(headers: Mapping[str, str]) -> int:
 
 def producer_sequence(headers: Mapping[str, str]) -> int:
     """Returns the number at the end of the broker's message-id, which counts a producer's messages; else 0."""
-    match = _SEQUENCE.fullmatch(headers.get("message-id", "").strip())
+    match = _SEQUENCE.fullmatch(message_number(headers.get("message-id", "").strip()))
     return int(match.group(1)) if match else 0

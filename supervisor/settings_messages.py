@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 
+from supervisor.brokerkinds import KindName  # noqa: TC001  # pydantic reads it
 from supervisor.brokerurl import BrokerAddress, parse_address
 from supervisor.family import Family
 from supervisor.settingtypes import Duration, Line, OptionalPath, OptionalQueue, Queue, Section, Size, Urls, setting
@@ -67,6 +68,12 @@ class Broker(Section):
         True,
         "Send replies as text messages, as today's consumers expect. `false` sends them with a content "
         "length, which ActiveMQ turns into byte messages.",
+    )
+
+    kind: KindName = setting(
+        "auto",
+        'What the broker is: "classic" (ActiveMQ Classic), "artemis" (Apache Artemis) or "portable" (any other that '
+        'speaks STOMP 1.2). "auto" goes by how it introduces itself, which Artemis can be told not to do.',
     )
 
     @property

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import threading
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from waiting import wait_until
 
 from supervisor.backoff import Backoff
 from supervisor.broker import BrokerSettings, Delivered, Event, Refused, Sent, Unknown
 from supervisor.brokerlink import BrokerLink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 E = TypeVar("E")
 
@@ -67,9 +70,10 @@ def make_link(
     tls: bool = False,
     host: str = "127.0.0.1",
     backoff: Backoff = QUICK,
+    pause: Callable[[float], object] | None = None,
     **settings: object,
 ) -> BrokerLink:
     """Return a link to loopback ports, not yet started."""
     defaults: dict[str, object] = {"heartbeat_ms": 2000, "connect_timeout": 10.0, "receipt_timeout": 20.0}
     wanted = BrokerSettings(hosts=tuple((host, port, tls) for port in ports), **{**defaults, **settings})
-    return BrokerLink(wanted, subscriptions, heard, rng=random.Random(1), backoff=backoff)
+    return BrokerLink(wanted, subscriptions, heard, rng=random.Random(1), backoff=backoff, pause=pause)

@@ -7,6 +7,7 @@ import itertools
 import re
 import socket
 import time
+import uuid
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,6 +33,7 @@ class StompClient:
         self._buffer = b""
         #: The broker has closed the connection.
         self.closed = False
+        self._answers = ""
         self._numbers = itertools.count(1)
         self._stray: list[Frame] = []
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
@@ -49,6 +51,7 @@ class StompClient:
         answer = self.read()
         assert answer is not None, "the broker did not answer CONNECT"
         assert answer.command == "CONNECTED", f"the broker refused the test client: {answer}"
+        self._artemis = answer.headers.get("server", "").startswith("ActiveMQ-Artemis/")
 
     def __enter__(self) -> Self:
         return self
@@ -90,9 +93,11 @@ class StompClient:
         return found
 
     def browse(self, queue: str) -> list[Frame]:
-        """Return what lies in the queue, and leave it there (messages held by a consumer count as well)."""
+        """Return what lies in the queue, and leave it there; on Classic with what a consumer holds."""
         number = str(next(self._numbers))
         headers = {"destination": destination(queue), "id": number, "browser": "true", "ack": "auto"}
+        if self._artemis:
+            return self._browse_artemis(queue, headers)
         self.write("SUBSCRIBE", headers)
         found = []
         while True:
@@ -104,7 +109,7 @@ class StompClient:
 
     def count(self, queue: str) -> int:
         """Return how many messages lie in the queue, held ones included."""
-        return len(self.browse(queue))
+        return self._attribute(queue, "messageCount") if self._artemis else len(self.browse(queue))
 
     def write(self, command: str, headers: dict[str, str], body: bytes = b"", *, escape: bool = True) -> None:
         """Write any frame."""
@@ -151,6 +156,31 @@ class StompClient:
                 return None
         self._buffer = rest[end + 1 :]
         return Frame(command=lines[0], headers=headers, body=rest[:end])
+
+    def _browse_artemis(self, queue: str, headers: dict[str, str]) -> list[Frame]:
+        """Browse a queue of Artemis, which does not say where its queue ends: its management tells how many there are."""
+        count = self._attribute(queue, "messageCount") - self._attribute(queue, "deliveringCount")
+        found: list[Frame] = []
+        if count:
+            self._confirmed("SUBSCRIBE", {**headers, "consumer-window-size": "-1"})
+            while len(found) < count:
+                message = self._next("MESSAGE", self._timeout, subscription=headers["id"])
+                assert message is not None, f"browsing {queue} ended after {len(found)} of {count} messages"
+                found.append(message)
+            self._confirmed("UNSUBSCRIBE", {"id": headers["id"]})
+        return found
+
+    def _attribute(self, queue: str, name: str) -> int:
+        """Return a number that the management of Artemis has of a queue; 0 for a queue that is not there."""
+        if not self._answers:
+            self._answers = f"management.{uuid.uuid4().hex}"
+            self._confirmed("SUBSCRIBE", {"destination": destination(self._answers), "id": "management", "ack": "auto"})
+        resource = f"queue.{queue.removeprefix('/queue/')}"
+        question = {"_AMQ_ResourceName": resource, "_AMQ_Attribute": name, "reply-to": destination(self._answers)}
+        self._confirmed("SEND", {"destination": "activemq.management", **question})
+        answer = self._next("MESSAGE", self._timeout, subscription="management")
+        assert answer is not None, f"Artemis did not say the {name} of {queue}"
+        return int(answer.body.strip(b"[]")) if answer.headers["_AMQ_OperationSucceeded"] == "true" else 0
 
     def _next(self, command: str, timeout: float, *, subscription: str | None = None) -> Frame | None:
         """Return the next frame of this kind, and of this subscription.

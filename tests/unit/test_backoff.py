@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from supervisor.backoff import Backoff
 
 
-def test_the_ceiling_doubles_from_half_a_second_to_a_minute():
+def test_the_ceiling_doubles_from_half_a_second_to_half_a_minute():
     backoff = Backoff()
 
     ceilings = [backoff.ceiling(failures) for failures in range(10)]
 
-    assert ceilings == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert ceilings == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
 
 
 @given(failures=st.integers(min_value=0, max_value=10**9), jitter=st.floats(min_value=0, max_value=1))
@@ -21,7 +21,7 @@ def test_a_delay_lies_between_nothing_and_the_ceiling_however_often_it_failed(fa
 
     delay = backoff.delay(failures, jitter)
 
-    assert 0.0 <= delay <= backoff.ceiling(failures) <= 60.0
+    assert 0.0 <= delay <= backoff.ceiling(failures) <= 30.0
 
 
 def test_jitter_spreads_a_fleet_over_the_whole_ceiling():

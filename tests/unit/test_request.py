@@ -291,6 +291,8 @@ def test_a_job_is_known_by_its_producers_id_and_else_by_the_brokers():
     assert job_id({"job-id": " mine ", "message-id": "ID:1"}) == "mine"
     assert job_id({"message-id": "ID:host-1:2:3"}) == "ID:host-1:2:3"
     assert job_id({"job-id": "", "message-id": "x"}) == "x"
+    assert job_id({"message-id": "17,16", "timestamp": "1795892273157"}) == "16@1795892273157"
+    assert job_id({"job-id": "17,16", "message-id": "17,16", "timestamp": "1795892273157"}) == "17,16"
 
 
 @pytest.mark.parametrize("headers", [{}, {"message-id": " "}, {"job-id": "a\nb"}, {"job-id": "x" * 1025}])

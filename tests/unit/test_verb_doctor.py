@@ -169,7 +169,7 @@ def test_a_store_that_hangs_is_told_and_all_else_goes_on(tmp_path, quick, monkey
 
 
 def broker_of(port, **changes):
-    return Broker(url=f"stomp://127.0.0.1:{port}", connect_timeout="5 s", **changes)
+    return Broker(url=f"stomp://127.0.0.1:{port}", connect_timeout="5 s", **{"kind": "classic", **changes})
 
 
 def logs_in(conversation):
@@ -185,7 +185,15 @@ def test_a_broker_is_logged_in_at_and_left_without_a_subscription(tmp_path):
     with ScriptedBroker(logs_in) as broker:
         (found,) = checkbroker.findings(broker_of(broker.port, user="auto", password_file=str(password)), {})
     assert found.status is Status.PASS, found
-    assert found.text == "scripted/1, logged in as auto, in clear text"
+    assert found.text == "scripted/1 (ActiveMQ Classic, a window of 8 messages), logged in as auto, in clear text"
+
+
+def test_a_broker_of_a_kind_that_nobody_knows_is_a_caution():
+    with ScriptedBroker(logs_in) as broker:
+        (found,) = checkbroker.findings(broker_of(broker.port, kind="auto"), {})
+    assert found.status is Status.CAUTION
+    assert 'calls itself "scripted/1": a message may come again under another message-id' in found.text
+    assert "broker.kind" in found.text
 
 
 def test_a_broker_without_heart_beats_is_a_caution():
