@@ -82,23 +82,25 @@ def remains_of(waitlist: Waitlist, host: str) -> Remains:
     epochs: list[LeftEpoch] = []
     takes: list[LeftTake] = []
     for part in waitlist.groups:
-        rb, cells = waitlist.rb_of(part), waitlist.cells_of(part)
-        if rb is None or cells is None:
+        cells = waitlist.cells_of(part)
+        if cells is None:
             continue
         try:
-            epochs += _epoch_of(waitlist, part, rb, host)
+            epochs += _epoch_of(waitlist, part, host)
             takes += [
-                LeftTake(rb=rb, n=n, k=k, boot=take.boot) for (n, k), take in cells.takes().items() if take.host == host
+                LeftTake(rb=waitlist.rb_of(part) or part, n=n, k=k, boot=take.boot)
+                for (n, k), take in cells.takes().items()
+                if take.host == host
             ]
         except CorruptRecord as corrupt:
             waitlist.troubles.append(str(corrupt))
     return Remains(host=host, epochs=tuple(epochs), takes=tuple(takes))
 
 
-def _epoch_of(waitlist: Waitlist, part: str, rb: str, host: str) -> list[LeftEpoch]:
+def _epoch_of(waitlist: Waitlist, part: str, host: str) -> list[LeftEpoch]:
     found = waitlist.under_way(part)
     if found is None or found.what != "running" or found.epoch.host != host:
         return []
     begun = durable.exists(waitlist.layout.job(found.epoch.job).run(found.n))
-    epoch = found.epoch
+    epoch, rb = found.epoch, waitlist.rb_of(part) or part
     return [LeftEpoch(rb=rb, n=found.n, job=epoch.job, since=epoch.time, begun=begun, boot=epoch.boot)]

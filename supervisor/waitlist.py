@@ -146,8 +146,13 @@ class Waitlist:
 
     def cells_of(self, part: str) -> RbCells | None:
         """Return the cells of the RB of a `waiting` part; None where its name cannot be told."""
-        rb = self.rb_of(part)
-        return None if rb is None else RbCells(self.layout.rb(rb))
+        component: str | None = part
+        if names.is_digest(part):
+            rb = self.rb_of(part)
+            component = None if rb is None else names.encode(rb)
+        if component is None:
+            return None
+        return RbCells(RbPlace(self.layout.path("rb", names.shard(component), component)))
 
     def _newest(self, part: str) -> UnderWay | None:
         cells = self.cells_of(part)

@@ -330,3 +330,11 @@ def test_a_finished_job_never_runs_again_though_its_entry_was_made_again(site):
     journal.index(site.layout, of)
     assert site.heads() == []
     assert durable.listing(site.layout.waiting) == []
+
+
+def test_a_request_that_cannot_be_read_keeps_no_supervisor_from_coming_up(site):
+    site.add("101")
+    site.add("102", rb="2")
+    durable.replace(site.layout.job("101").request, b"{", "request")
+    assert site.scanner.rbs() == {"2": "2"}
+    assert "request.json" in next(iter(site.scanner.damage.values()))

@@ -15,6 +15,7 @@ from supervisor.cells import link_final
 from supervisor.fences import Fence
 from supervisor.flock import acquire
 from supervisor.records import Epoch, Final, Identity, Outcome, Promoted, RunRecord, Take
+from supervisor.waiting import Entry
 
 
 @pytest.fixture
@@ -190,3 +191,28 @@ def test_a_record_that_cannot_be_read_is_named_and_keeps_no_other_from_being_lis
 @pytest.mark.parametrize("words", [("--watch", "-1"), ("--watch", "nan"), ("--watch", "x")])
 def test_a_watch_of_no_length_is_a_usage_error(site, words):
     assert cli.main(["locks", *words, "--config", site.config]) == 2
+
+
+@pytest.mark.parametrize("rbs", [300, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_rbs_with_a_history_cost_two_listings_and_no_reading(site, locks, monkeypatch, rbs):
+    for number in range(rbs):
+        place = site.layout.rb(str(1000 + number))
+        for kind, path in (("epochs", place.epoch), ("outcomes", place.outcome), ("promoted", place.promoted)):
+            os.makedirs(place.folder(kind))
+            for n in (1, 2, 3):
+                with open(path(n), "wb"):
+                    continue
+        entry = Entry(rank=5, time_ms=1, sequence=number, job=f"j{number}", instrument="X", rb=str(1000 + number))
+        with open(site.layout.path("waiting", entry.name), "wb"):
+            continue
+    held = [hold(site, rb, run=rb) for rb in range(10)]
+    reads = []
+    honest = durable.read
+    monkeypatch.setattr(durable, "read", lambda path: reads.append(path) or honest(path))
+    began = time.process_time()
+    rows = locks()
+    took = time.process_time() - began
+    assert {row["job"] for row in rows} == set(held)
+    assert len(reads) < 100
+    print(f"locks with {rbs} RBs that wait and have a history, 10 held: {took:.2f} s cpu, {len(reads)} records read")
+    assert took < 10
