@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from scenarios import queue_names
 from stompclient import StompClient
 from violations import copies
 
-from supervisor import durable
+from supervisor import durable, journal
 
 pytestmark = [pytest.mark.soak, pytest.mark.xdist_group("fleet soak")]
 
@@ -114,13 +115,13 @@ def test_each_of_many_messages_has_one_outcome_and_a_reply_while_supervisors_and
 
 
 def fill(site, count, instrument):
-    """Journal so many jobs of 20 RBs; what is measured is the store, not how it was filled."""
-    body = site.message("1", "def main(i, o):\n    return ''\n", instrument=instrument)
-    for number in range(count):
-        changed = body.replace(b'"run_number": "1"', b'"run_number": "%d"' % number).replace(
-            b'"1410001"', b'"%d"' % (1410001 + number % 20)
-        )
-        site.submit(f"wait{number}", changed, time_ms=1_000_000 + number)
+    """Journal so many jobs of 20 RBs, all alike; what is measured is the store, not how it was filled."""
+    site.submit("wait", site.message("1", "def main(i, o):\n    return ''\n", instrument=instrument))
+    model = journal.read_request(site.layout.job("wait"))
+    assert model is not None
+    for number in range(1, count):
+        own = {"job": f"wait{number}", "run": str(number), "rb": str(1410001 + number % 20)}
+        journal.journal(site.layout, replace(model, **own, time_ms=model.time_ms + number))
 
 
 def cpu_seconds(pid):
@@ -161,9 +162,11 @@ def test_ten_thousand_jobs_that_wait_cost_little(why, tmp_path, monkeypatch):
             for number in range(2):
                 body = site.message(f"9{number}", gated).replace(b'"1410001"', b'"99%d"' % number)
                 site.submit(f"long{number}", body, priority=9)
+        began = time.monotonic()
         site.serve()
         if why.startswith("every"):
-            site.until(lambda: site.victims().script and _running(site) == 2, "both slots to be taken")
+            site.until(lambda: _running(site) == 2, "both slots to be taken")
+            print(f"\n{WAITING} wait: both slots were taken {time.monotonic() - began:.1f} s after the start")
         assert site.child is not None
         pid = site.child.pid
         time.sleep(10.0)  # what a start costs is not what waiting costs

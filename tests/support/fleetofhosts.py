@@ -3,14 +3,12 @@
 The hosts share a kernel and its boot id; what makes them strangers to each other is their host ids, so a host judges
 another one by its heartbeats and never by its processes. A host *dies* when all its processes are killed in the same
 moment; it *freezes* when all of them are stopped. A file system of one machine keeps the lock of a stopped process, so
-`lapse` takes the locks away as a file server does when the lease of a silent client has run out.
+`lapse` takes the locks away as a file server does when the lease of a silent client has run out (`lapsedlocks`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import signal
@@ -22,11 +20,11 @@ import recordedruns
 import victims
 from fleetsite import PATIENCE, REPLACING, FleetSite, below_us
 from history import Disturbance
+from lapsedlocks import LapsedLocks
 from stompclient import StompClient
 from waiting import wait_until
 
-from sandbox.linux import libc, proctree
-from sandbox.linux.syscalls import number_here
+from sandbox.linux import proctree
 from supervisor import durable
 
 if TYPE_CHECKING:
@@ -87,8 +85,7 @@ class Fleet:
         self.makes: dict[str, dict[str, bytes]] = {}
         self._stack = ExitStack()
         self._restarts: dict[str, int] = dict.fromkeys(names, 0)
-        #: By host: who holds a lock that has lapsed, by pid and path.
-        self._lapsed: dict[str, list[tuple[int, str]]] = {}
+        self._lapsed = {name: LapsedLocks(site) for name, site in self.hosts.items()}
 
     def __enter__(self) -> Self:
         for site in self.hosts.values():
@@ -127,8 +124,7 @@ class Fleet:
             if site.restarts > self._restarts[name]:
                 self._restarts[name] = site.restarts
                 self.disturb("supervisor", name)
-            if self._lapsed.get(name):
-                self._order_lapsed(name)
+            self._lapsed[name].turn()
         self._reap()
 
     def until(self, predicate: Callable[[], Any], why: str, timeout: float = PATIENCE) -> Any:
@@ -254,39 +250,9 @@ class Fleet:
         self._signal_all(name, signal.SIGCONT)
 
     def lapse(self, name: str) -> int:
-        """Take the RB locks of a frozen host away, as its file server does; return how many there were.
-
-        From then on each of those descriptors answers EIO to a beat, as NFS has it (messaging-locking §2.3).
-        """
-        held = [(process.pid, fd, path) for process in self[name].processes() for fd, path in self._locks(process.pid)]
-        for pid, fd, _ in held:
-            _unlock(pid, fd)
-        self._lapsed[name] = [(pid, path) for pid, _, path in held]
-        self._order_lapsed(name)
+        """Take the RB locks of a frozen host away, as its file server does; return how many there were."""
         self.disturb("lapse", name)
-        return len({path for _, _, path in held})
-
-    def _locks(self, pid: int) -> list[tuple[int, str]]:
-        """The descriptors of RB locks that a process has, and their paths."""
-        found = []
-        root = os.path.realpath(self.layout.path("rb"))
-        with contextlib.suppress(OSError):
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                with contextlib.suppress(OSError):
-                    path = os.readlink(f"/proc/{pid}/fd/{fd}")
-                    if path.startswith(root) and path.endswith("/lock"):
-                        found.append((int(fd), path))
-        return found
-
-    def _order_lapsed(self, name: str) -> None:
-        """Have beats fail in the processes that still hold a lapsed lock; a supervisor holds others later."""
-        left = [(pid, path) for pid, path in self._lapsed.get(name, []) if path in dict(self._locks(pid)).values()]
-        orders = [{"pid": pid, "labels": ["lock.beat"], "error": errno.EIO} for pid in {pid for pid, _ in left}]
-        if left != self._lapsed.get(name) or orders:
-            self._lapsed[name] = left
-            new = self[name].points / "standing.new"
-            new.write_text(json.dumps(orders))
-            new.rename(self[name].points / "standing")
+        return self._lapsed[name].lapse()
 
     def _stop_all(self, name: str) -> None:
         def all_stand() -> bool:
@@ -319,16 +285,3 @@ def _queues_of(name: str, queues: dict[str, str]) -> dict[str, str | list[str]]:
     if "pending" not in queues:
         return dict(queues)
     return queues | {"pending": [queues["pending"], f"{queues['pending']}.{name}"]}
-
-
-def _unlock(pid: int, fd: int) -> None:
-    """Release the lock of another process's descriptor: both are then one open file (pidfd_getfd(2))."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        taken = libc.syscall("pidfd_getfd", number_here("pidfd_getfd"), pidfd, fd, 0)
-        try:
-            fcntl.flock(taken, fcntl.LOCK_UN)
-        finally:
-            os.close(taken)
-    finally:
-        os.close(pidfd)

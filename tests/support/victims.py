@@ -1,4 +1,4 @@
-"""Killing one process of a run that is under way, by its role, and waiting until it is really gone."""
+"""Killing or stopping one process of a run that is under way, by its role."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
 #: Every process of DESIGN §3, from the top down.
 ROLES = ("supervisor", "nursery", "shepherd", "builder", "init", "script")
+
+
+def stop(site: FleetSite, role: str, seconds: float) -> bool:
+    """Stop the process that plays `role` now, and have `until` let it go on after so many seconds; False when nobody does."""
+    pid = getattr(site.victims(), role)
+    who = proctree.look(pid) if pid is not None else None
+    if who is None or not proctree.send(who, signal.SIGSTOP):
+        return False
+    site.kill_later([(seconds, lambda: proctree.send(who, signal.SIGCONT))])
+    return True
 
 
 def kill(site: FleetSite, role: str, patience: float = 30.0) -> bool:
