@@ -19,7 +19,8 @@ hold() { # PLACE: boot all, say in PLACE/state where they are, keep them until P
     local h
     for h in $LAB_HOSTS; do vm_start "$h"; done
     for h in $LAB_HOSTS; do
-        wait_for 900 on "$h" true || { tail -n 20 "$LAB_STATE/$h.console" >&2; lab_die "$h did not come up"; }
+        wait_for 1200 on "$h" true || { tail -n 20 "$LAB_STATE/$h.console" >&2; lab_die "$h did not come up"; }
+        echo "$h answers after $SECONDS s"
     done
     for h in $LAB_HOSTS; do lab_nfs_on "$h" || lab_die "NFS on $h failed"; done
     echo "$LAB_STATE" > "$1/state.new"; mv "$1/state.new" "$1/state"
