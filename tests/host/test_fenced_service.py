@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 import tomllib
@@ -12,8 +13,10 @@ from embedded import PATIENCE, Embedded
 
 from sandbox.linux import proctree
 from supervisor import fences
+from supervisor.cells import link_final
 from supervisor.exitcodes import CONFIG, FENCED, OK, USAGE
 from supervisor.fences import Fence
+from supervisor.records import Epoch, Final, Outcome, Promoted
 
 #: Waits for a file, which its test makes.
 GATED = """
@@ -42,6 +45,18 @@ def kinds(site, job):
     cells = site.cells(job)
     outcomes = [cells.outcome(n) for n in range(1, cells.last() + 1)]
     return [outcome.kind if outcome is not None else "" for outcome in outcomes]
+
+
+def decided(site, host):
+    """A job that a host has decided and promoted, and of which nobody was told."""
+    job = site.submit(site.message(run=98, rb=98))
+    cells = site.cells(job)
+    cells.make("98")
+    cells.link_epoch(1, Epoch(host=host, boot=proctree.boot_id(), job=job, time=time.time()))
+    cells.link_outcome(1, Outcome(kind="committed", verdict="script_error", sentence="a test"))
+    link_final(site.place(job), Final(rb="98", n=1))
+    cells.link_promoted(1, Promoted(kind="done"))
+    return job
 
 
 def test_a_supervisor_whose_boot_is_fenced_ends_its_run_and_itself_and_serves_again_when_that_is_lifted(site):
@@ -78,6 +93,7 @@ def test_the_runs_of_a_dead_host_are_run_by_another_as_soon_as_it_is_fenced(site
     job = site.submit(gated(site))
     site.wait_running(job)
     site.end_everything()  # the machine is off
+    untold = decided(site, "host-a")
     paths = tomllib.loads(Path(site.config).read_text())["paths"]
     tables = {"host": {"id": "host-b"}, "lock": LOCK, "paths": paths, "store": {"path": site.store, "poll": "100 ms"}}
     with Embedded(tmp_path / "b", **tables) as other:
@@ -85,6 +101,7 @@ def test_the_runs_of_a_dead_host_are_run_by_another_as_soon_as_it_is_fenced(site
         # A run behind it in the order is done: by then the supervisor has looked at the RB of the first, and left it.
         site.wait_published(site.submit(site.message(run=99, rb=99)))
         assert kinds(site, job) == [""]
+        assert not os.path.exists(site.place(untold).published), "host-a may live: it sends its replies itself"
         early = other.verb("fence", "--host", "host-a")
         assert (early.returncode, f"job {job}" in early.stdout) == (USAGE, True)
         fenced = other.verb("fence", "--host", "host-a", "--confirm-dead")
@@ -92,6 +109,7 @@ def test_the_runs_of_a_dead_host_are_run_by_another_as_soon_as_it_is_fenced(site
         with open(site.path("gate"), "w"):
             outcome = site.wait_published(job)
         assert (outcome.verdict, outcome.host) == ("completed", "host-b")
+        site.wait_published(untold)
         assert kinds(site, job) == ["revoked", "committed"]
         assert "fenced by operator" in site.cells(job).outcome(1).why
         assert other.verb("fence", "--host", "host-b", "--confirm-dead").returncode != OK
