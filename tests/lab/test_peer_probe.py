@@ -55,7 +55,14 @@ def config(host):
         "host": {"id": host, "slots": 1},
         "service": {"run_dir": f"{SITE}/run"},
         "spool": {"path": f"{SITE}/spool"},
-        "paths": {"data_roots": ["/usr/share"], "result_roots": ["/var/tmp"]},
+        "paths": {
+            "windows_prefixes": [],
+            "archive_directory": "/var/tmp/{instrument}/{rb}/{run}",
+            "ceph_directory": "/var/tmp/ceph/{rb}/{run}",
+            "excitation_directory": "/var/tmp/excitation/{rb}",
+            "data_roots": ["/usr/share"],
+            "result_roots": ["/var/tmp"],
+        },
         "interpreter": {"argv": ["/usr/bin/python3"]},
         "isolation": {"require": "none", "allow_unsafe": True},
     }
