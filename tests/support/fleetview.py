@@ -58,6 +58,11 @@ class FleetView(ProtocolView):
         there = self.content(self.target_of(rb))
         return there[0] if there is not None else None
 
+    def job_that_stands(self, rb: str = RB) -> str:
+        """The job whose result stands at the target of an RB, "" where none of ours does."""
+        record = record_at(os.path.join(self.target_of(rb), ".run"))
+        return str(record["job"]) if record is not None else ""
+
     def expect(self, holds: object, violation: str, detail: str = "") -> None:
         """Call it a violation if something does not hold."""
         if not holds:
