@@ -22,6 +22,8 @@ class Evidence:
     began: float | None = None
     #: Whether a signal of ours was sent while the script lived.
     signalled: bool = False
+    #: Whether the init ended the tree because it had not heard of the shepherd for too long.
+    mute: bool = False
     #: Raw wait status of the script's main process.
     status: int | None = None
     #: `handoff.mark` at that moment; None when nobody could look.
@@ -72,6 +74,7 @@ class Evidence:
                 self.inside = self.script.pid
         elif "signalled" in record:
             self.signalled = True
+            self.mute = self.mute or record.get("mute") is True
         elif "status" in record and self.status is None:
             self.wall, self.cpu = float(record["wall"]), float(record["cpu"])
             self.peak = max(self.peak, int(record["peak"]))

@@ -236,8 +236,10 @@ class _Init:
                     return self._commanded()
             if self._ended:
                 return False
-            if os.getppid() != self._builder or time.monotonic() - heard >= self._plan.mute_after:
+            if os.getppid() != self._builder:
                 return self._commanded()
+            if time.monotonic() - heard >= self._plan.mute_after:
+                return self._commanded(mute=True)
 
     def _ask(self) -> None:
         # A stopped script sees the signal only when it goes on.
@@ -247,11 +249,12 @@ class _Init:
         reports.write(self._wires.report, {"signalled": signal.SIGTERM.value})
         self._reap()
 
-    def _commanded(self) -> bool:
+    def _commanded(self, *, mute: bool = False) -> bool:
         if self._ended:
             return False
         self._told = True
-        reports.write(self._wires.report, {"signalled": signal.SIGKILL.value})
+        # A shepherd that comes round, as after a freeze of the whole host, must know that it was its own silence.
+        reports.write(self._wires.report, {"signalled": signal.SIGKILL.value, "mute": mute})
         return True
 
     def _reap(self) -> bool:

@@ -5,7 +5,7 @@ Records, in the order in which they can come:
     {"stage": s, "errno": n, "detail": t}        a step of the building failed, nothing runs
     {"inside": true, "init": [pid, start]}       the init exists, in a pid namespace of its own; the host's pid of it
     {"script": [pid, start], "init": [pid, start], "at": t, "floor": bytes}   the script exists since second t
-    {"signalled": n}                             the signal n was sent to the living script
+    {"signalled": n, "mute": bool}               the signal n was sent to the living script; because nobody was heard
     {"status": raw, "wall": s, "cpu": s, "peak": bytes, "landed": bool, ...}   the script's main process ended
     {"empty": true, "leftovers": n, "killed": n, "cpu": s, ...}           the tree is proven empty; the last record
 """

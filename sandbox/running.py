@@ -300,9 +300,12 @@ class Running:
         if not self.ended:
             raise RuntimeError("the outcome of a box is known when it has ended; pump it until then")
         if self._outcome is None:
+            reason = self._reason
+            if reason is None and self._evidence.mute:
+                reason = KillReason.lost_lock  # we were silent for as long as somebody without a lock is
             ending = Ending(
                 evidence=self._evidence,
-                reason=self._reason,
+                reason=reason,
                 breach=self._breach,
                 rescued=self._rescue is not None and self._rescue.killed > 0,
                 logs=self.logs,

@@ -249,6 +249,9 @@ def _box(order: LocalRun, folder: str) -> Box:
 
 def _file(destination: Destination, running: Running, outcome: Outcome, recorder: Recorder) -> Outcome:
     """Put the results of a completed run into place, or the logs of any other; the record stands beside them."""
+    if outcome.verdict is None:  # no lock and no service here: the box has not heard of us
+        sentence = "script ended because this command itself stood still for longer than a minute"
+        outcome = _ended(outcome, Verdict.killed_external, sentence)
     if outcome.verdict is Verdict.completed and running.manifest is not None:
         try:
             outputs = destination.file_results(

@@ -526,6 +526,20 @@ def test_the_tree_of_a_mute_shepherd_is_ended(tmp_path):
             shepherd.wait()
 
 
+def test_a_shepherd_that_was_silent_for_too_long_gives_no_verdict_when_it_goes_on(tmp_path):
+    """A host that was frozen: the init goes on first, and what it did is no fault of the script's."""
+    with start(box(tmp_path, FAMILY, mute_after=1.0)) as running:
+        drive(running, says("ready"))
+        token = running.token
+        wait_until(lambda: not proctree.carriers(token), 30, "the end of the tree")  # nobody pumps meanwhile
+        drive(running)
+        outcome = running.outcome()
+
+    assert outcome.exit["signal"] == signal.SIGKILL
+    assert outcome.verdict is None, outcome.sentence
+    assert "the run starts again" in outcome.sentence
+
+
 def test_another_supervisor_ends_what_carries_the_token(tmp_path):
     # Given a chain in which everyone who could end the tree has been stopped.
     shepherd, token, init = _shepherd(tmp_path)

@@ -265,8 +265,10 @@ class Agent:
         return system("systemctl", "show", "-P", "StatusText", SUPERVISOR)
 
     def journal(self, lines=60):
-        """The last lines of both units and of the kernel."""
-        return system("journalctl", "--no-pager", "-o", "short-monotonic", "-n", str(lines), "-u", "autoreduce*", "-k")
+        """The last lines of both units, and of the kernel."""
+        common = ("journalctl", "--no-pager", "-o", "short-monotonic")
+        units = system(*common, "-n", str(lines), "-u", "autoreduce*", check=False)
+        return units + "\n" + system(*common, "-n", "15", "-k", check=False)
 
     def submit(self, requests):
         """Journal what messages were decoded to, and make their data files; return the jobs."""

@@ -241,39 +241,48 @@ def _linked(facts, path):
     return facts["epochs"][int(path.rpartition("/")[2])]["decided"]
 
 
-def test_a_cell_is_won_by_exactly_one_of_both_hosts_and_fresh_looks_see_it_at_once(fleet):
-    count, linkers, lookers = 40, 4, 2
-    rb = f"RBcells{next(_numbers)}"
-    keys = [(host, what, turn) for host in HOSTS for what, turn in (("cells", 0), ("cells", 1), ("looks", 0))]
-    for host, what, turn in keys:
-        command = ["python3", "-B", "/mnt/work/races.py", what, LAYOUT.root, rb, str(count), str(linkers), str(lookers)]
-        fleet.ask(host, "spawn", f"{what}{turn}", command)
+def race(fleet, rb, count, parties):
+    """Have processes race for cells, or look only: (host, what) each; return what each said, by its place."""
+    linkers = sum(what == "cells" for _, what in parties)
+    for place, (host, what) in enumerate(parties):
+        numbers = [str(number) for number in (count, linkers, len(parties) - linkers)]
+        command = ["python3", "-B", "/mnt/work/races.py", what, LAYOUT.root, rb, *numbers]
+        fleet.ask(host, "spawn", f"racer{place}", command)
+    done = [fleet.ask(host, "reap", f"racer{place}", 1500, timeout=1600) for place, (host, _) in enumerate(parties)]
+    for said in done:
+        assert (said["status"], len(said["facts"])) == (0, count), said["words"]
+    return [said["facts"] for said in done]
 
-    done = {
-        (host, what, turn): fleet.ask(host, "reap", f"{what}{turn}", 900, timeout=1000) for host, what, turn in keys
-    }
 
-    stale = 0
+def test_a_cell_is_won_by_exactly_one_of_both_hosts(fleet):
+    count = 40
+    parties = [(host, "cells") for host in HOSTS for _ in range(2)]
+
+    done = race(fleet, f"RBcells{next(_numbers)}", count, parties)
+
     wins = dict.fromkeys(HOSTS, 0)
-    for n in range(1, count + 1):
-        winners = []
-        for (host, what, _), said in done.items():
-            assert said["status"] == 0, said["words"]
-            [fact] = [fact for fact in said["facts"] if fact["n"] == n]
-            if what == "looks":
-                stale += fact["stale"]
-                assert fact["fresh"], f"cell {n} looked absent by a fresh look on {host}"
-            elif fact["won"]:
-                winners.append(fact["me"])
-                wins[host] += 1
-        assert len(winners) == 1, (n, winners)
-        for said in done.values():
-            [fact] = [fact for fact in said["facts"] if fact["n"] == n]
-            assert (fact["read"], fact.get("again", winners[0])) == (winners[0], winners[0]), fact
-    fleet.say(
-        f"cells: {count} won once each by one of {linkers} processes, {wins['a']} on a and {wins['b']} on b; "
-        f"{stale} of {count * lookers} cached looks were stale, no fresh one"
-    )
+    for facts in zip(*done, strict=True):
+        [winner] = [fact["me"] for fact in facts if fact["won"]]
+        wins[winner[0]] += 1
+        for fact in facts:  # at once, and again when all have linked
+            assert (fact["read"], fact["again"]) == (winner, winner), fact
+    fleet.say(f"cells: {count} won once each by one of 4 processes, {wins['a']} on a and {wins['b']} on b")
+    assert min(wins.values()) > 0, "one host won all: no race was seen"
+
+
+@pytest.mark.parametrize("maker", HOSTS)
+def test_a_cell_that_another_host_has_made_is_seen_by_a_fresh_look_at_once(fleet, maker):
+    count = 25
+    looker = "b" if maker == "a" else "a"
+
+    linked, looked = race(fleet, f"RBlooks{next(_numbers)}", count, [(maker, "cells"), (looker, "looks")])
+
+    assert all(fact["won"] for fact in linked)
+    for made, seen in zip(linked, looked, strict=True):
+        assert seen["fresh"], f"cell {seen['n']} looked absent by a fresh look"
+        assert seen["read"] == made["me"]
+    stale = sum(fact["stale"] for fact in looked)
+    fleet.say(f"looks: {stale} of {count} cached looks of {looker} at cells made on {maker} were stale, no fresh one")
 
 
 def test_the_lock_is_held_by_one_process_of_both_hosts_at_a_time(fleet):
