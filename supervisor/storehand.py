@@ -139,8 +139,10 @@ class StoreHand(threading.Thread):
         except LostLock as lost:
             self._say("stop", KillReason.lost_lock)
             self._revoke_self(str(lost))
+            self._drop_if_nothing_came_of_it()
         except Decided:
             self._say("abandon", None)
+            self._drop_if_nothing_came_of_it()
         except BaseException as error:  # noqa: BLE001  # a defect: the main thread says it and ends the process
             self._say("defect", error)
             status = 70
@@ -251,6 +253,12 @@ class StoreHand(threading.Thread):
             self._site(SiteTrouble("scratch", text), None, {})
         else:
             self._commit(not_built(failure, self._limits), {})
+
+    def _drop_if_nothing_came_of_it(self) -> None:
+        """Remove our staging, unless it was committed: who ran the job again has swept before it was named."""
+        outcome = self._insist(lambda: self._cells.outcome(self._plan.n))
+        if self._plan.errand == "run" and outcome is not None and outcome.kind != "committed":
+            self._staging.drop()
 
     def _look_whether_decided(self) -> None:
         if self._cells.outcome(self._plan.n) is not None:

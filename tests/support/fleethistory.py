@@ -58,10 +58,11 @@ def collect(fleet: Fleet, trace: BrokerTrace | None = None) -> History:
         runs=[replace(run, begin=run.begin + offset, last=run.last + offset) for run in fleet.runs()],
         replies=trace.replies if trace is not None else None,
         makes=fleet.makes,
-        disturbances=[*fleet.disturbances, *_connections(fleet)],
+        disturbances=[*fleet.disturbances, *_logged(fleet)],
         logs={name: site.log() for name, site in fleet.hosts.items()},
         max_attempts=fleet.any.settings.publish.max_attempts,
         self_kill_after=fleet.any.settings.lock.self_kill_after,
+        takeover_after=fleet.any.settings.lock.takeover_after,
     )
     for name, site in fleet.hosts.items():
         if (site.points / "trace").exists():
@@ -71,16 +72,21 @@ def collect(fleet: Fleet, trace: BrokerTrace | None = None) -> History:
     return history
 
 
-def _connections(fleet: Fleet) -> list[Disturbance]:
-    """When each supervisor lost its broker: a SEND without its receipt is then sent again, and rightly so."""
+#: What a supervisor logs, and what it means for the replies: a SEND without its receipt is sent again, and rightly so.
+_SAID = {" WARNING The broker is away": "connection", " INFO Serving as host": "serves"}
+
+
+def _logged(fleet: Fleet) -> list[Disturbance]:
+    """When each supervisor lost its broker, and when it was up."""
     found = []
     for name, site in fleet.hosts.items():
         for line in site.log().splitlines():
-            stamp, _, said = line.partition(" WARNING The broker is away")
-            if said:
-                seconds, _, thousandths = stamp.partition(",")
-                at = time.mktime(time.strptime(seconds, "%Y-%m-%d %H:%M:%S")) + int(thousandths) / 1000.0
-                found.append(Disturbance(what="connection", host=name, at=at))
+            for words, what in _SAID.items():
+                stamp, _, said = line.partition(words)
+                if said:
+                    seconds, _, thousandths = stamp.partition(",")
+                    at = time.mktime(time.strptime(seconds, "%Y-%m-%d %H:%M:%S")) + int(thousandths) / 1000.0
+                    found.append(Disturbance(what=what, host=name, at=at))
     return found
 
 

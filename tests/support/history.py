@@ -90,7 +90,7 @@ class Disturbance:
     """Something that the test did to a host, or to the broker."""
 
     #: `supervisor`, `nursery`, ... for a process that was killed or stopped; `die`, `freeze`, `thaw`, `lapse` for a host; `broker`;
-    #: `connection` where a supervisor lost the broker.
+    #: `connection` where a supervisor lost the broker, `serves` when one was up.
     what: str
     #: "" for the broker.
     host: str
@@ -121,6 +121,7 @@ class History:
     traces: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     max_attempts: int = 5
     self_kill_after: float = 6.0
+    takeover_after: float = 12.0
 
     def epoch(self, rb: str, n: int | None) -> SeenEpoch | None:
         """Epoch `n` of an RB."""
@@ -130,6 +131,18 @@ class History:
         """The epochs of a job."""
         seen = self.jobs.get(job)
         return [epoch for epoch in self.epochs.get(seen.rb, []) if epoch.job == job] if seen else []
+
+    def silences(self, host: str) -> list[tuple[float, float]]:
+        """When a host had no supervisor that could beat: from its end, or its freeze, until one served again."""
+        spans: list[tuple[float, float]] = []
+        for what in sorted(self.disturbances, key=lambda d: d.at):
+            if what.host != host:
+                continue
+            if what.what in ("supervisor", "die", "freeze") and (not spans or spans[-1][1] < what.at):
+                spans.append((what.at, float("inf")))
+            elif what.what in ("serves", "thaw") and spans:
+                spans[-1] = (spans[-1][0], min(spans[-1][1], what.at))
+        return spans
 
     def frozen(self, host: str) -> list[tuple[float, float]]:
         """When a host stood still: from the freeze to the thaw, or for ever."""

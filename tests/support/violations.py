@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 GRAIN = 0.05
 #: What a test notices, writes down or sends a little late, seconds.
 LATE = 0.5
+#: For how long two hosts may hold each other for the sender: one that is back has yet to be seen to beat, seconds.
+TOGETHER = 5.0
 #: What ends a supervisor's work between a SEND and its mark.
 SILENCING = frozenset({"supervisor", "die", "freeze", "broker", "connection"})
 
@@ -119,22 +121,27 @@ def _terminal(history: History, job: SeenJob, n: int) -> dict[str, object] | Non
 
 
 def cause(history: History, event: str) -> str:
-    """What was done between the first and the last sending of a reply to those who sent it; "" for nothing."""
+    """Why a reply was sent again: what befell those who sent it meanwhile; "" for no reason at all.
+
+    While the host that claimed the run is silent for long, any other one sends in its place (DESIGN §5); it may do so in
+    the moment in which that host is back and does the same.
+    """
     sent = [reply.at for reply in history.replies or () if reply.event == event]
-    job = history.jobs.get(event.rsplit(":", 2)[0])
-    epoch = history.epoch(job.rb, int(event.rsplit(":", 2)[1])) if job is not None else None
-    for what in history.disturbances:
-        by = what.host in ("", epoch.host if epoch is not None else "")
-        if what.what in SILENCING and by and min(sent) - LATE <= what.at <= max(sent) + LATE:
-            return what.what
-    # Another host sent the first copy, for a host that was silent, and was itself silenced.
-    silent = epoch is not None and any(
-        d.host == epoch.host and d.what in ("die", "freeze") for d in history.disturbances
+    name, n, _ = event.rsplit(":", 2)
+    job = history.jobs.get(name)
+    epoch = history.epoch(job.rb, int(n)) if job is not None else None
+    if epoch is None:
+        return ""
+    first, last = min(sent), max(sent)
+    stood_in = any(
+        end - begin >= history.takeover_after - LATE and begin <= first <= end + TOGETHER
+        for begin, end in history.silences(epoch.host)
     )
     for what in history.disturbances:
-        if silent and what.what in SILENCING and min(sent) - LATE <= what.at <= max(sent) + LATE:
+        sender = what.host in ("", epoch.host) or stood_in
+        if what.what in SILENCING and sender and first - LATE <= what.at <= last + LATE:
             return what.what
-    return ""
+    return "standing in" if stood_in else ""
 
 
 def copies(history: History) -> Counter[str]:

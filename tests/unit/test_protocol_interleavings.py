@@ -105,6 +105,27 @@ def test_C2_without_that_look_a_revoked_run_starts(stage, monkeypatch):
         _c2(stage)
 
 
+@pytest.mark.parametrize(
+    "label", ["store.fsync plan before", "archive.mkdir staging before", "store.link started before"]
+)
+def test_a_shepherd_that_was_revoked_while_it_stood_still_leaves_no_staging(stage, label):
+    """The run that took its place has swept by then what plans named, and nobody comes back to sweep again."""
+    stage.add_job("101")
+    h0, h1 = stage.hosts.values()
+    shepherd = _run_until(stage, h0, label)
+    stage.freeze(h0)
+    other = _revoke_from(stage, h1)
+    stage.until(other, "idle")
+    stage.poll(h1)
+    for actor in h1.shepherds:
+        stage.finish(actor)
+    assert [cell["outcome"]["kind"] for cell in stage.cells_of("1")] == ["revoked", "committed"]
+    stage.thaw(h0)
+    stage.finish(shepherd)
+    assert stage.beside("1") == ({}, {}, {})
+    stage.settle()
+
+
 def _lock_without_flock(path):
     """Mutant: whoever wants the RB acts without its flock."""
     durable.make_folder(os.path.dirname(path), "rb")

@@ -320,3 +320,16 @@ def test_a_reply_sent_again_after_a_kill_is_counted_with_its_cause(good, what, h
 def test_a_reply_sent_again_after_a_bystander_died_has_no_cause(good):
     sent_twice_after_the_kill_of_a_bystander(good)
     assert copies(good) == {"replies": 2, "again after nothing": 1}
+
+
+def test_a_reply_of_a_host_that_was_silent_for_long_may_come_from_it_and_from_another(good):
+    good.replies.append(sent("second", 3, "complete", 141.8))
+    good.disturbances = [
+        Disturbance(what="supervisor", host="other", at=128.0),
+        Disturbance(what="serves", host="other", at=141.5),
+    ]
+    assert copies(good) == {"replies": 2, "again after standing in": 1}
+    assert violations(good) == []
+    good.disturbances[0] = Disturbance(what="supervisor", host="other", at=138.0)  # back before it was given up
+    assert copies(good) == {"replies": 2, "again after nothing": 1}
+    assert violations(good) != []
