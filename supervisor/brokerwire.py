@@ -234,7 +234,7 @@ class Wire:
             self._connection.ack(ack_id, receipt=receipt)
 
     def disconnect(self, receipt: str) -> None:
-        """Write DISCONNECT; its receipt confirms all frames before it (STOMP 1.2, "DISCONNECT")."""
+        """Write DISCONNECT; every frame before it has its own receipt by then."""
         # Not the library's own disconnect(): that waits without bound for its io thread.
         with effect("broker.disconnect"):
             self._connection.send_frame("DISCONNECT", {"receipt": receipt})
