@@ -42,8 +42,8 @@ MERGING = "MERLIN"
 _CONFIG = """
 [broker]
 url = "{broker}"
-heartbeat = "2 s"
-[store]
+heartbeat = "{heartbeat}"
+{broker_more}[store]
 path = "{base}/store"
 poll = "50 ms"
 [host]
@@ -107,10 +107,19 @@ class FleetSite:
         broker_port: Where a STOMP broker listens on loopback; 0 for none.
         queues: Names of the queues by their key in the configuration.
         level: What the boxes hold. The protocol is the same at each, and without walls a supervisor starts sooner.
+        heartbeat: That of the link.
+        broker_more: Further lines of the table `broker`.
     """
 
     def __init__(
-        self, base: Path, *, broker_port: int = 0, queues: dict[str, str] | None = None, level: str = "none"
+        self,
+        base: Path,
+        *,
+        broker_port: int = 0,
+        queues: dict[str, str] | None = None,
+        level: str = "none",
+        heartbeat: str = "2 s",
+        broker_more: str = "",
     ) -> None:
         self.base = base
         self.level = level
@@ -136,6 +145,8 @@ class FleetSite:
         self.config.write_text(
             _CONFIG.format(
                 base=base,
+                heartbeat=heartbeat,
+                broker_more=broker_more,
                 broker=f"stomp://127.0.0.1:{broker_port}" if broker_port else "none",
                 queues=named,
                 level=level,
