@@ -8,6 +8,8 @@ import ssl
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from supervisor.broker import BrokerSettings
 
 
@@ -20,24 +22,43 @@ class DialError(Exception):
     """No connection could be made; the sentence names the broker or the file, the cause and the remedy."""
 
 
-class _TellingSocket(ssl.SSLSocket):
-    """Remembers by which alert the peer ended TLS: the library that reads from it tells nobody."""
+def _nobody() -> None:
+    """Hear nothing."""
 
+
+class PlainSocket(socket.socket):
+    """Tells when bytes come, as the library that reads from it tells of whole frames only."""
+
+    #: Called after each read that brought something, on the thread that reads.
+    heard: Callable[[], None] = staticmethod(_nobody)
     alert = ""
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Read; see `socket.recv`."""
+        data = super().recv(buflen, flags)
+        if data:
+            self.heard()
+        return data
+
+
+class TlsSocket(ssl.SSLSocket):
+    """The same, and remembers by which alert the peer ended TLS, of which the library tells nobody."""
+
+    heard: Callable[[], None] = staticmethod(_nobody)
+    alert = ""
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Read; see `ssl.SSLSocket.recv`."""
         try:
-            return super().recv(buflen, flags)
+            data = super().recv(buflen, flags)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
             self.alert = self.alert or _cause(error)
             raise
-
-
-def alert_of(sock: socket.socket) -> str:
-    """Return the alert by which the peer ended TLS, "" for none."""
-    return sock.alert if isinstance(sock, _TellingSocket) else ""
+        if data:
+            self.heard()
+        return data
 
 
 def explain_alert(alert: str, settings: BrokerSettings) -> str:
@@ -72,7 +93,7 @@ def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise DialError(f'broker ca_file "{settings.ca_file}" holds no PEM certificate: {error}') from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _TellingSocket
+    context.sslsocket_class = TlsSocket
     if settings.cert_file is not None:
         try:
             # An empty password instead of none: OpenSSL would ask for one at the terminal.
@@ -84,7 +105,7 @@ def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
     return context
 
 
-def dial(host: str, port: int, *, tls: bool, settings: BrokerSettings) -> socket.socket:
+def dial(host: str, port: int, *, tls: bool, settings: BrokerSettings) -> PlainSocket | TlsSocket:
     """Return a connected socket, for TLS with the handshake done and the peer's name verified.
 
     Raises:
@@ -93,7 +114,7 @@ def dial(host: str, port: int, *, tls: bool, settings: BrokerSettings) -> socket
     context = tls_context(settings) if tls else None
     name = f"{host}:{port}"
     try:
-        plain = socket.create_connection((host, port), settings.connect_timeout)
+        plain = _connected(host, port, settings.connect_timeout)
     except (OSError, ValueError) as error:  # ValueError: a name that is no host name (IDNA)
         raise DialError(f"cannot connect to broker {name}: {_cause(error)}") from error
     try:
@@ -102,6 +123,7 @@ def dial(host: str, port: int, *, tls: bool, settings: BrokerSettings) -> socket
             plain.settimeout(None)
             return plain
         secured = context.wrap_socket(plain, server_hostname=host)
+        assert isinstance(secured, TlsSocket)
     except ssl.SSLCertVerificationError as error:
         plain.close()
         raise DialError(f"broker {name} is not trusted: {_distrust(error, settings)}") from error
@@ -115,6 +137,13 @@ def dial(host: str, port: int, *, tls: bool, settings: BrokerSettings) -> socket
         raise DialError(f"TLS handshake with broker {name} failed: {why}") from error
     secured.setblocking(False)
     return secured
+
+
+def _connected(host: str, port: int, seconds: float) -> PlainSocket:
+    with socket.create_connection((host, port), seconds) as made:
+        plain = PlainSocket(fileno=made.detach())
+    plain.settimeout(seconds)
+    return plain
 
 
 def _watch_by_kernel(sock: socket.socket, settings: BrokerSettings) -> None:

@@ -328,7 +328,8 @@ class Session:
             return self._acks[0]
         if self._sends:
             return self._sends[0] if self._receipts.may_write(self._sends[0]) else None
-        return Operation(kind=Kind.DISCONNECT) if self._leaving else None
+        # Artemis confirms DISCONNECT, and closes, before it has confirmed the frames that it is still storing.
+        return Operation(kind=Kind.DISCONNECT) if self._leaving and self._receipts.oldest() is None else None
 
     def _put(self, operation: Operation, receipt: str) -> None:
         if operation.kind is Kind.SEND:

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from supervisor.brokerdial import alert_of
 from supervisor.failpoints import effect
 
 # Without this, importing stomp asks the resolver for our own name, and a slow resolver stalls every start.
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from stomp.utils import Frame
 
     from supervisor.broker import BrokerSettings
+    from supervisor.brokerdial import PlainSocket, TlsSocket
 
 #: The library's own silence limit, in heart-beat intervals. Ours (`silence_factor`) is the one that acts; this is only
 #: there to be later than any sensible setting of it.
@@ -140,12 +140,14 @@ class Wire:
     """One connection from its CONNECT to its end; make it around a fresh socket, close it once."""
 
     def __init__(
-        self, sock: socket.socket, host: str, port: int, settings: BrokerSettings, clock: Callable[[], float]
+        self, sock: PlainSocket | TlsSocket, host: str, port: int, settings: BrokerSettings, clock: Callable[[], float]
     ) -> None:
         self._settings = settings
         self._frames: queue.SimpleQueue[WireFrame] = queue.SimpleQueue()
         self._listener = _Listener(self._frames, clock)
         self._socket = sock
+        # A large frame on a slow line is a sign of life before it is whole.
+        sock.heard = self._listener.on_heartbeat
         self._handle = socket.socket(fileno=os.dup(sock.fileno()))
         self._connection = stomp.Connection12(
             [(host, port)],
@@ -192,13 +194,13 @@ class Wire:
 
     @property
     def received(self) -> float:
-        """Reading of the clock when the last frame or beat came."""
+        """Reading of the clock when the last byte came."""
         return self._listener.received
 
     @property
     def alert(self) -> str:
         """By which alert the peer ended TLS, as far as one was read; "" for none."""
-        return alert_of(self._socket)
+        return self._socket.alert
 
     @property
     def lost_frames(self) -> int:
@@ -234,7 +236,7 @@ class Wire:
             self._connection.ack(ack_id, receipt=receipt)
 
     def disconnect(self, receipt: str) -> None:
-        """Write DISCONNECT; its receipt confirms all frames before it (STOMP 1.2, "DISCONNECT")."""
+        """Write DISCONNECT; every frame before it has its own receipt by then."""
         # Not the library's own disconnect(): that waits without bound for its io thread.
         with effect("broker.disconnect"):
             self._connection.send_frame("DISCONNECT", {"receipt": receipt})

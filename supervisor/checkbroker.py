@@ -17,10 +17,10 @@ from supervisor.configfiles import PasswordError
 from supervisor.receipts import Doubts
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
 
     from supervisor.broker import BrokerSettings, Event
+    from supervisor.brokerdial import PlainSocket, TlsSocket
     from supervisor.brokerurl import BrokerAddress
     from supervisor.settings_messages import Broker
 
@@ -99,7 +99,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _secured(sock: socket.socket) -> str:
+def _secured(sock: PlainSocket | TlsSocket) -> str:
     """Return the TLS of a connection in words, "" for none."""
     if not isinstance(sock, ssl.SSLSocket):
         return ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from activemq import ActiveMQ
+from artemis import Artemis
 from hypothesis import settings
 
 from sandbox.cgroups import Groups
@@ -46,6 +47,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def activemq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActiveMQ]:
     """A running ActiveMQ that everybody may use; tests that kill or freeze theirs make their own."""
     broker = ActiveMQ(tmp_path_factory.mktemp("activemq"), max_frame_size=1 << 20)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture(scope="session")
+def artemis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artemis]:
+    """A running Artemis that everybody may use; tests that kill or freeze theirs make their own."""
+    broker = Artemis(tmp_path_factory.mktemp("artemis"))
     broker.start()
     yield broker
     broker.kill()

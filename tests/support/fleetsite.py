@@ -42,8 +42,8 @@ MERGING = "MERLIN"
 _CONFIG = """
 [broker]
 url = "{broker}"
-heartbeat = "2 s"
-[store]
+heartbeat = "{heartbeat}"
+{broker_more}[store]
 path = "{shared}/store"
 poll = "{poll}"
 [host]
@@ -120,6 +120,8 @@ class FleetSite:
         shared: The folder of the store, the data and the archive, where other hosts use them too; else all lie in
             `base`.
         values: Laid over what a site's configuration says: poll, slots, beat, self_kill_after, takeover_after, more.
+        heartbeat: That of the link.
+        broker_more: Further lines of the table `broker`.
     """
 
     def __init__(
@@ -132,6 +134,8 @@ class FleetSite:
         host: str = "fleet",
         shared: Path | None = None,
         values: dict[str, str] | None = None,
+        heartbeat: str = "2 s",
+        broker_more: str = "",
     ) -> None:
         self.base = base
         self.host = host
@@ -163,6 +167,8 @@ class FleetSite:
                 base=base,
                 shared=self.shared,
                 host=host,
+                heartbeat=heartbeat,
+                broker_more=broker_more,
                 broker=f"stomp://127.0.0.1:{broker_port}" if broker_port else "none",
                 queues=named,
                 level=level,

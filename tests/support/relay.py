@@ -77,6 +77,8 @@ class Relay:
         self._lines: list[_Line] = []
         #: What each client has sent.
         self.sent: list[bytearray] = []
+        #: Connections that clients have made or tried to make.
+        self.tries = 0
         #: RECEIPT frames that got lost.
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name=f"relay-{target}", daemon=True)
@@ -151,6 +153,7 @@ class Relay:
             client, _ = self._server.accept()
         except OSError:
             return
+        self.tries += 1
         if fault is Fault.CUT:
             _reset(client)
             return

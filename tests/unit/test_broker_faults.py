@@ -718,3 +718,48 @@ def test_no_thread_and_no_descriptor_is_left_after_many_connections(heard, linke
         wait_until(lambda: ours() <= before + 10, 30, "descriptors to be closed")
         writers = [t for t in threading.enumerate() if t.name.startswith(("broker-writer", "broker-watchdog"))]
         assert len(writers) <= 2
+
+
+def test_a_broker_that_confirms_the_goodbye_before_the_rest_is_left_with_every_receipt(heard, linked):
+    def script(conversation):
+        def store_slowly(frames):
+            said_goodbye.wait(0.3)
+            for frame in frames:
+                conversation.confirm(frame)
+
+        conversation.welcome()
+        frames = [conversation.read("SEND") for _ in range(3)]
+        threading.Thread(target=store_slowly, args=(frames,), daemon=True).start()
+        goodbye = conversation.read("DISCONNECT")
+        said_goodbye.set()
+        conversation.confirm(goodbye)
+
+    said_goodbye = threading.Event()
+    with ScriptedBroker(script) as broker:
+        link = linked(broker.port)
+        heard.wait(Connected)
+        for number in range(3):
+            link.send(number, "q", "x", {})
+
+        link.stop(30)
+
+        assert [event.key for event in heard.of(Sent)] == [0, 1, 2]
+        assert heard.of(Unknown) == []
+        assert heard.of(Disconnected)[0].why == "stopped"
+
+
+def test_a_large_message_on_a_slow_line_is_no_silence(heard, linked):
+    def script(conversation):
+        conversation.welcome(beats="300,300", subscriptions=1)
+        head = f"MESSAGE\nsubscription:0\nack:1\nmessage-id:1\ncontent-length:{len(body)}\n\n".encode()
+        for lot in (head, *(body[at : at + 100] for at in range(0, len(body), 100)), b"\0"):
+            conversation.sock.sendall(lot)
+            time.sleep(0.1)  # the line's own pace: three silences' worth until the frame is whole
+        conversation.until_closed()
+
+    body = b"x" * 2500
+    with ScriptedBroker(script) as broker:
+        linked(broker.port, subscriptions=("jobs",), heartbeat_ms=300)
+
+        assert heard.delivered(1)[0].body == body
+        assert heard.of(Disconnected) == []
