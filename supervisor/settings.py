@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from supervisor.profiles import Profile
 
 
+#: Tombstones should be remembered at least for this many seconds: 90 d, and longer than a broker keeps a message.
+_DAY = 86400.0
+_REMEMBER = 90 * _DAY
+
+
 class Store(Section):
     """The shared store: one folder, seen by every host of the fleet. Changes here need a restart."""
 
@@ -213,6 +218,14 @@ class Settings(Section):
                     f'("{self.isolation.require}"), which an instrument can only raise; write '
                     f'"{self.isolation.require}" or a higher one, or leave the key out'
                 )
+
+    def cautions(self) -> Iterator[str]:
+        """Yields what can be used, and somebody should know."""
+        if self.store.remember < _REMEMBER:
+            yield (
+                f"store.remember: a message that is delivered again after {self.store.remember / _DAY:g} d runs "
+                f"again; write at least {_REMEMBER / _DAY:g} d, and more than brokers and producers keep messages"
+            )
 
     def limits_for(self, instrument: str, rb: str | None = None) -> Limits:
         """Returns the limits of a run: those of `[limits]`, over them its instrument's, over them its RB's."""

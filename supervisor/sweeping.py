@@ -102,9 +102,12 @@ class Sweeping:
                 return
             data = durable.read(place.name)
             rb = str(records.unpack(place.name, data).get("rb", "")) if data is not None else ""
+            told: set[str] = set()  # epochs of one run have the same target, and the same asides beside it
             for name in durable.listing(place.folder("epochs")):
-                if name.isdigit():
-                    yield from self._of_epoch(cells, rb, int(name))
+                for leftover in self._of_epoch(cells, rb, int(name)) if name.isdigit() else ():
+                    if leftover.path not in told:
+                        told.add(leftover.path)
+                        yield leftover
         finally:
             lock.close()
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 NAME = "check-config"
 SUMMARY = "check a configuration and name every problem in it"
 EPILOG = """\
-Exit status: 0 the configuration can be used; 78 it cannot, and every problem stands on a line of its own.
+Exit status: 0 the configuration can be used, though there may be cautions; 78 it cannot, and every problem stands on a
+line of its own.
 
 Example:
   autoreduce-supervisor check-config --config /etc/autoreduce/supervisor.toml
@@ -46,6 +47,8 @@ def main(args: argparse.Namespace) -> int:
     problems = [] if args.no_files else _of_host(settings)
     for problem in problems:
         print(f"{origin}: {problem}", file=sys.stderr)
+    for caution in settings.cautions():
+        print(f"{origin}: caution: {caution}", file=sys.stderr)
     if problems:
         return CONFIG
     print(f"{origin}: no problem found")

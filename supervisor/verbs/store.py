@@ -28,7 +28,7 @@ EPILOG = f"""\
 status   prints the format, every host with the formats that it reads and what keeps it from the store, and how much
          there is of everything; it watches the heartbeats for {_WATCH} beats
 upgrade  raises the format to the newest that this version knows, once every living host can read it. A host that was
-         silent for {format_duration(_DEAD_AFTER)} is dead; of one that you know to be dead, say --without HOST. A store
+         silent for {_DEAD_AFTER / 86400:g} d is dead; of one that you know to be dead, say --without HOST. A store
          is never brought back to an older format
 
 Exit status: 0 done; 70 it cannot be done, and why; 78 not a store, or of a format that is not known.
