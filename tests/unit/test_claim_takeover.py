@@ -220,10 +220,18 @@ def test_without_the_flock_there_is_no_proof_whatever_stands_still_and_whoever_s
         site.clock += 1e6
     assert site.cells.outcome(1) is None
     holder.kill()
-    if word == "timer":
-        assert not taken_over(site), "what stood still before the flock was won was not looked at"
-        site.clock += 181.0
-    assert taken_over(site)
+    assert taken_over(site), "the silence counts from the last sign of life, and the last look is made with the flock"
+
+
+def test_a_sign_of_life_after_the_looks_from_outside_and_before_the_flock_was_won_counts(site, holder):
+    site.epoch(1, host="h9", boot="b")
+    site.beat_host("h9", 1)
+    for _ in range(3):
+        assert site.claim() == Left(why="another run of this RB holds its lock")
+        site.clock += 1e6
+    site.beat_host("h9", 2)
+    holder.kill()
+    assert not taken_over(site)
 
 
 def test_a_supervisor_that_was_restarted_before_run_json_leaves_a_living_shepherd_and_clears_a_dead_one(site, holder):
