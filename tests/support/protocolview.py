@@ -181,7 +181,7 @@ class ProtocolView:
         have = {*asides.values(), *staging.values(), *failed.values(), there[0] if there is not None else -1}
         if done and max(done) not in have and not shared:
             self.violates("GOOD-COPY-LOST", f"epoch {max(done)}")
-        if there is not None and there[0] == 0:
+        if there is not None and there[0] == 0 and not shared:  # else another RB may replace it by right
             self._had_old.add(rb)
         if not done and rb in self._had_old and 0 not in have and not _places_first(known):
             self.violates("GOOD-COPY-LOST", "the older worker's result")
