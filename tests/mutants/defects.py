@@ -39,11 +39,8 @@ MUTANTS = (
         changes=(
             (
                 "supervisor/loop.py",
-                "        self._order(polled.Take(key=event.token, body=event.body, headers=dict(event.headers)))\n",
-                (
-                    "        self._link.ack(event.token, event.token)\n"
-                    "        self._order(polled.Take(key=event.token, body=event.body, headers=dict(event.headers)))\n"
-                ),
+                "        self._taking.add(event.token)\n",
+                "        self._taking.add(event.token)\n        self._link.ack(event.token, event.token)\n",
             ),
         ),
         tests=(UNIT + "test_a_delivery_is_acknowledged_only_when_it_is_journaled",),
@@ -81,8 +78,8 @@ MUTANTS = (
         changes=(
             (
                 "supervisor/brokerwire.py",
-                'ack="client-individual", headers=headers)',
-                'ack="client-individual", headers={"receipt": receipt}, header=headers)',
+                'ack="client-individual", headers={**headers, "receipt": receipt}',
+                'ack="client-individual", headers={"receipt": receipt}, header=headers',
             ),
         ),
         tests=(UNIT + "test_the_window_is_a_header_of_the_subscription_itself",),
@@ -312,7 +309,7 @@ MUTANTS = (
     Mutant(
         name="D10-claims-are-not-counted",
         was="counted a run only when it had been started, so that more than the bound could be under way",
-        changes=(("supervisor/loop.py", "free=self._free() - claiming,", "free=self._free(),"),),
+        changes=(("supervisor/loop.py", "len(self._claiming) >= self._free()", "self._free() <= 0"),),
         tests=(UNIT + "test_no_more_runs_are_begun_than_there_are_slots",),
     ),
     Mutant(
@@ -552,8 +549,8 @@ MUTANTS = (
         changes=(
             (
                 "supervisor/brokersession.py",
-                "self._wire.subscribe(destination, str(number), receipt)",
-                'self._wire.subscribe(destination, "1", receipt)',
+                "self._wire.subscribe(destination, str(number), headers, receipt)",
+                'self._wire.subscribe(destination, "1", headers, receipt)',
             ),
         ),
         tests=(

@@ -154,7 +154,10 @@ MUTANTS = (
             # The shepherd's own look before the start would save it: it is taken away as well, as in the model.
             (
                 "supervisor/storehand.py",
-                '        if durable.exists(self._job.cancel):\n            self._say("abandon", None)\n',
+                (
+                    "        if self._insist(lambda: durable.exists(self._job.cancel), undecided=True):\n"
+                    '            self._say("abandon", None)\n'
+                ),
                 '        if False:\n            self._say("abandon", None)\n',
             ),
         ),
@@ -273,11 +276,8 @@ MUTANTS = (
         changes=(
             (
                 "supervisor/loop.py",
-                "        self._order(polled.Take(key=event.token, body=event.body, headers=dict(event.headers)))\n",
-                (
-                    "        self._link.ack(event.token, event.token)\n"
-                    "        self._order(polled.Take(key=event.token, body=event.body, headers=dict(event.headers)))\n"
-                ),
+                "        self._taking.add(event.token)\n",
+                "        self._taking.add(event.token)\n        self._link.ack(event.token, event.token)\n",
             ),
         ),
         traces=("M10",),
@@ -408,7 +408,7 @@ MUTANTS = (
         changes=(
             (
                 "supervisor/promoting.py",
-                "        if n == plan.n and take.host == plan.host and _is_gone(take, me):\n",
+                "        if n == plan.n and _is_gone(take, plan, me):\n",
                 "        if n == plan.n:\n",
             ),
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import time
 
 import pytest
@@ -54,7 +55,7 @@ class Desk:
 
     def __init__(self):
         self.states = []
-        self.loop = Loop(config.load(None), 2, {}, on_state=self.states.append)
+        self.loop = Loop(config.load(None), 2, {}, on_state=self.states.append, luck=random.Random(0))
         self.link = self.loop._link = Link()
         self.orders = self.loop._poller = Orders()
 
