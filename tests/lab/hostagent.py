@@ -78,6 +78,11 @@ class Agent:
             )
         return path
 
+    def end_children(self):
+        """Kill what an earlier test has spawned and not reaped."""
+        for key in [key for key in self._children if key != "witness"]:
+            self.reap(key, 60, kill=True)
+
     def reap(self, key, timeout=300, kill=False):
         """Wait for what was spawned, or kill it; return its status and the facts and words that it printed."""
         child = self._children.pop(key)

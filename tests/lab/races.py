@@ -98,7 +98,7 @@ def watch(paths: list[str]) -> None:
             if path not in there and os.path.exists(path):
                 there.add(path)
                 say(path=path, seen=time.time())
-        time.sleep(0.1)
+        time.sleep(0.5)
 
 
 if __name__ == "__main__":

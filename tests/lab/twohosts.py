@@ -301,6 +301,7 @@ class TwoHosts:
         for host in HOSTS:
             if not (Path(self._environment["LAB_STATE"]) / f"{host}.pid").exists():
                 self.boot(host)
+            self.ask(host, "end_children")
             if not self.ask(host, "is_up"):
                 self.ask(host, "start")
 
