@@ -7,7 +7,12 @@ point costs one comparison.
 The variable names a folder. `trace` in it, when it exists, receives one line `process label` for each point reached:
 that is how the list of points is generated. `armed` in it holds one such line and an action; the process that
 reaches it removes the file first, so that a point is hit once even by a nursery that lives on, and then kills or
-stops itself.
+stops itself. `standing` holds orders that stay, for processes that are named by their kind, their pid or not at all:
+a call is answered by an error instead of being made (a lost lock, an archive that takes nothing), or the thread that
+would make it hangs at the FIFO `gate` until somebody opens that for writing (a server that is cut off), while the other
+threads of its process go on.
+
+Each host of a test has a folder of its own, so that its processes stand and fall alone.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,12 +63,11 @@ def _reach(folder: str, label: str) -> None:
     if trace >= 0:
         os.write(trace, line.encode())
         os.close(trace)
+    if label.endswith(" before"):
+        while _obey(folder, label):
+            continue  # it hung: what holds now may be another answer
     armed = os.path.join(folder, "armed")
-    try:
-        with open(armed, "rb") as file:
-            order = json.loads(file.read())
-    except (FileNotFoundError, ValueError):
-        return
+    order = _read(armed, {})
     if order.get("process") != _process or order.get("label") != label:
         return
     try:
@@ -75,6 +79,31 @@ def _reach(folder: str, label: str) -> None:
         signal.raise_signal(signal.SIGSTOP)  # to this thread: sent to the process, it may let us run on a little
     else:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _obey(folder: str, label: str) -> bool:
+    """Do what the standing orders say of the call that `label` stands before; say whether this thread hung for one.
+
+    Raises:
+        OSError: of the number that is ordered; the call is not made.
+    """
+    for order in _read(os.path.join(folder, "standing"), []):
+        who = order.get("process") in (None, _process) and order.get("pid") in (None, os.getpid())
+        if not who or not label.startswith(tuple(order["labels"])):
+            continue
+        if "error" in order:
+            raise OSError(order["error"], os.strerror(order["error"]))
+        os.close(os.open(os.path.join(folder, "gate"), os.O_RDONLY | os.O_CLOEXEC))
+        return True
+    return False
+
+
+def _read(path: str, default: Any) -> Any:
+    try:
+        with open(path, "rb") as file:
+            return json.loads(file.read())
+    except (FileNotFoundError, ValueError):
+        return default
 
 
 class effect:  # noqa: N801  # reads as a statement: `with effect("store.link outcome"):`
