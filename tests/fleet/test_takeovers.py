@@ -13,12 +13,12 @@ from fleetofhosts import QUICK_LOCKS, Fleet
 from scenarios import queue_names
 from takeoverstory import DIES, PATH
 
+pytestmark = pytest.mark.timeout(900)
+
 VALUES = QUICK_LOCKS | {"slots": "5"}
 #: Those of the path at which somebody is killed in each run of the tests; all others in the soak.
 FEW = (
     ("supervisor", "store.link outcome-revoked after"),
-    ("nursery", "nursery.fork after"),
-    ("shepherd", "archive.remove before"),
     ("shepherd", "archive.rename in before"),
     ("supervisor", "broker.send after"),
 )

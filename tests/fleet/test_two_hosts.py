@@ -23,7 +23,7 @@ from scenarios import queue_names
 
 from supervisor import durable
 
-pytestmark = pytest.mark.xdist_group("two hosts")
+pytestmark = [pytest.mark.xdist_group("two hosts"), pytest.mark.timeout(900)]
 
 ONE, OTHER = "ALF", "BEER"
 

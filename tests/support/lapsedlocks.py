@@ -3,8 +3,7 @@
 All hosts of a test share a kernel, in which a stopped process keeps its lock. So its descriptor is shared by
 pidfd_getfd(2) and unlocked through that; the lock belongs to the open file (flock(2)), and the holder does not notice.
 From then on its descriptor has to answer EIO to a beat, as NFS has it (measured in the lab): that is ordered at the
-fail-point of the beat, in the file `standing` of the host's points. Where the fail-points of a version know no such
-orders the beat succeeds, which is harder on the cells than any file server is.
+fail-point of the beat.
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ from sandbox.linux import libc
 from sandbox.linux.syscalls import number_here
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fleetsite import FleetSite
 
 
@@ -49,10 +50,7 @@ class LapsedLocks:
             self._order()
 
     def _order(self) -> None:
-        orders = [{"pid": pid, "labels": ["lock.beat"], "error": errno.EIO} for pid in {pid for pid, _ in self._left}]
-        new = self._site.points / "standing.new"
-        new.write_text(json.dumps(orders))
-        new.rename(self._site.points / "standing")
+        refuse_beats(self._site.points, {pid for pid, _ in self._left})
 
     def _of(self, pid: int) -> list[tuple[int, str]]:
         """The descriptors of RB locks that a process has, and their paths."""
@@ -65,6 +63,14 @@ class LapsedLocks:
                     if path.startswith(root) and path.endswith("/lock"):
                         found.append((int(fd), path))
         return found
+
+
+def refuse_beats(points: Path, pids: set[int]) -> None:
+    """Have each beat of these processes, and of no other, answer EIO; `points` is the folder of their fail-points."""
+    orders = [{"pid": pid, "labels": ["lock.beat"], "error": errno.EIO} for pid in sorted(pids)]
+    new = points / "standing.new"
+    new.write_text(json.dumps(orders))
+    new.rename(points / "standing")
 
 
 def _unlock(pid: int, fd: int) -> None:

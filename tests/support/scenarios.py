@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fleetsite import MERGING, RB, REPLACING, FleetSite
+from lapsedlocks import refuse_beats
 from stompclient import StompClient
 
 from supervisor import durable, records
@@ -233,6 +234,18 @@ def _host_shutdown(site: FleetSite) -> None:
     site.settle()
 
 
+def _lost_lock(site: FleetSite) -> None:
+    """The lock of a run under way is lost: its beats answer EIO, it ends its box, and says so; the job runs again."""
+    submit_gated(site, "again", "two")
+    site.until(lambda: has_begun(site) or is_decided(site), "the script to begin")
+    shepherd = site.victims().shepherd
+    if shepherd is not None:
+        refuse_beats(site.points, {shepherd})
+        site.until(lambda: 2 in outcomes(site) or is_decided(site), "the run to be revoked")
+    let_go(site)
+    site.settle()
+
+
 def _stranger(site: FleetSite) -> str:
     """A script that puts the result of another experiment where its own belongs; without isolation it can."""
     folder = str(site.archive / target())
@@ -348,6 +361,7 @@ STORIES: dict[str, Story] = {
     "promoter": Story(prepare=_dead_promoter, act=_start_and_settle, verdicts=_DONE, results=_replaced(_TWO)),
     "revoke": Story(prepare=_dead_run, act=_start_and_settle, verdicts=_DONE, results=_replaced(_TWO)),
     "shutdown": Story(prepare=_first_good, act=_host_shutdown, verdicts=_DONE, results=_replaced(_TWO)),
+    "lost": Story(prepare=_first_good, act=_lost_lock, verdicts=_DONE, results=_replaced(_TWO)),
     "waiting": Story(
         prepare=_cancel_before_start,
         act=_start_and_settle,
