@@ -215,6 +215,8 @@ class Loop:
         match event:
             case polled.Taken():
                 self._taken(event)
+            case polled.NotTaken():
+                self._release(event.key)
             case polled.Poisoned():
                 self._poisoned(event)
             case polled.Scanned():

@@ -105,6 +105,13 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotTaken:
+    """A message cannot be taken, since a record that it meets cannot be read: the broker keeps it."""
+
+    key: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Poisoned:
     """A message can be nothing: it is kept; it may be acknowledged when its reply has its receipt."""
 
@@ -242,6 +249,7 @@ class Defect:
 
 Found = (
     Taken
+    | NotTaken
     | Poisoned
     | Scanned
     | NotScanned

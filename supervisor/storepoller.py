@@ -54,6 +54,7 @@ from supervisor.polled import (
     Marked,
     NotClaimed,
     NotScanned,
+    NotTaken,
     Outgrown,
     Poisoned,
     Scan,
@@ -271,6 +272,8 @@ class Poller(threading.Thread):
                 self._tell(NotClaimed(rb_part=command.head.rb, why=str(damage), cool_down=_DAMAGED))
             elif isinstance(command, Scan):
                 self._tell(NotScanned(pause=_COOL))
+            elif isinstance(command, Take):
+                self._tell(NotTaken(key=command.key))
         if not any(type(other) is type(command) for other in self._postponed):
             self._health.well(task, time.time())
         self._tell_health()

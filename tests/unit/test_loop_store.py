@@ -8,8 +8,9 @@ import random
 import time
 
 import pytest
+from storemaking import request
 
-from supervisor import config, journal, polled
+from supervisor import config, durable, intake, journal, polled
 from supervisor.broker import Delivered, DeliveryToken, Disconnected, Sent
 from supervisor.layout import Layout
 from supervisor.loop import Loop
@@ -243,6 +244,19 @@ def test_a_claim_that_fails_is_given_back_with_a_growing_pause_and_a_look_too(po
     assert pauses == [1.0, 2.0, 4.0]
     assert [event.pause for event in poller.told if isinstance(event, polled.NotScanned)] == pauses
     assert poller._postponed == []
+
+
+def test_a_message_that_meets_a_spoilt_record_is_not_acknowledged_and_takes_no_place(poller, desk, monkeypatch):
+    place = poller._layout.job("one")
+    durable.make_folder(place.root, "job")
+    durable.replace(place.request, b"spoilt", "request")
+    monkeypatch.setattr(intake, "examine", lambda *_, **__: intake.Run(request=request("one")))
+    take = polled.Take(key=delivered(1).token, body=b"{}", headers={})
+    poller._attempt(take)
+    assert [type(event) for event in poller.told if not isinstance(event, polled.Damaged)] == [polled.NotTaken]
+    desk.tell(delivered(1), *poller.told)
+    assert desk.loop._taking == set()
+    assert desk.link.acked == []
 
 
 def test_descriptions_do_not_pile_up(poller):
