@@ -74,10 +74,16 @@ class BrokerKind:
         return own
 
     def describe(self, prefetch: int) -> str:
-        """Return what a person should know of the window, in words."""
+        """Return what a person should know of it, in words."""
         if self.window is Window.MESSAGES:
-            return f"{self.title}, a window of {prefetch} messages"
-        return f"{self.title}, a window of {self._window(prefetch)} bytes (never more than {prefetch} messages)"
+            words = f"{self.title}, a window of {prefetch} messages"
+        else:
+            words = f"{self.title}, a window of {self._window(prefetch)} bytes, never more than {prefetch} messages"
+        if self.gives_up_after:
+            words += (
+                f"; unless max-delivery-attempts is -1 it gives a message up after {self.gives_up_after} deliveries"
+            )
+        return words
 
     def _window(self, prefetch: int) -> int:
         if self.window is Window.MESSAGES:

@@ -213,8 +213,27 @@ def test_a_sent_message_is_stored_as_text_or_as_bytes(way, client, queues, heard
         assert ("content-length" in message.headers) is not text_messages
 
 
+def test_an_artemis_without_prefixes_keeps_our_replies_and_hands_us_what_producers_of_today_send(
+    own_broker, queues, heard, linked
+):
+    """It makes a topic of an address that is new to it, unless it is told otherwise, and drops what nobody hears."""
+    broker = own_broker("artemis", prefixes=False)
+    with StompClient(broker.port) as client:
+        client.send(queues("nobody"), "x")
+        assert client.count(f"/queue/{queues('nobody')}") == 0  # confirmed, and gone
+        link = linked(heard, broker.port, subscriptions=(queues("in"),))
+
+        client.send(queues("in"), "job")  # as today, with no word about routing
+        link.send("r", queues("out"), "reply", {})
+
+        assert heard.delivered(1)[0].body == b"job"
+        assert heard.answer("r") == Sent(key="r")
+        listen = {"destination": f"/queue/{queues('out')}", "id": "late", "ack": "auto", "subscription-type": "ANYCAST"}
+        client.write("SUBSCRIBE", listen)
+        assert client.read().body == b"reply"
+
+
 def test_a_reply_waits_in_its_queue_for_a_consumer_that_comes_later(plain_way, queues, heard, linked):
-    """Artemis without prefixes makes a topic of a new address, unless told otherwise, and drops what nobody hears."""
     link = linked(heard, plain_way.port, **plain_way.settings)
     link.send("r1", queues("out"), "x", {})
     assert heard.answer("r1") == Sent(key="r1")

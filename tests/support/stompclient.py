@@ -158,11 +158,14 @@ class StompClient:
         return Frame(command=lines[0], headers=headers, body=rest[:end])
 
     def _browse_artemis(self, queue: str, headers: dict[str, str]) -> list[Frame]:
-        """Browse a queue of Artemis, which does not say where its queue ends: its management tells how many there are."""
+        """Browse a queue of Artemis; its management tells how many there are, since it does not say where a queue ends.
+
+        Not with "ack:auto" as elsewhere: there it takes what it shows out of the queue.
+        """
         count = self._attribute(queue, "messageCount") - self._attribute(queue, "deliveringCount")
         found: list[Frame] = []
         if count:
-            self._confirmed("SUBSCRIBE", {**headers, "consumer-window-size": "-1"})
+            self._confirmed("SUBSCRIBE", {**headers, "ack": "client-individual", "consumer-window-size": "-1"})
             while len(found) < count:
                 message = self._next("MESSAGE", self._timeout, subscription=headers["id"])
                 assert message is not None, f"browsing {queue} ended after {len(found)} of {count} messages"

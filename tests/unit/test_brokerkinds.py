@@ -86,4 +86,7 @@ def test_every_other_id_stays_as_it_is(other):
 def test_each_kind_is_described():
     assert {kind.name for kind in KINDS} == {"classic", "artemis", "portable"}
     assert CLASSIC.describe(8) == "ActiveMQ Classic, a window of 8 messages"
-    assert ARTEMIS.describe(8) == "Apache Artemis, a window of 1793 bytes (never more than 8 messages)"
+    assert ARTEMIS.describe(8) == (
+        "Apache Artemis, a window of 1793 bytes, never more than 8 messages; unless max-delivery-attempts is -1 it gives "
+        "a message up after 10 deliveries"
+    )
