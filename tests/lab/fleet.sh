@@ -11,6 +11,12 @@ boot() { # HOST: start it, wait for it, mount
     wait_for 900 on "$1" true || { tail -n 20 "$LAB_STATE/$1.console" >&2; lab_die "$1 did not come up"; }
     lab_nfs_on "$1" || lab_die "NFS on $1 failed"
 }
+words() { # FUNCTION HOST: what the lab's function would have done there
+    (on() { shift; echo "$*"; }; "$@")
+}
+cut_for() { # HOST SECONDS: cut it off and join it again in one command, and say both times of its clock
+    on "$1" "$(words net_cut "$1"); date +%s.%N; sleep $2; date +%s.%N; $(words net_heal "$1")"
+}
 hold() { # PLACE: boot all, say in PLACE/state where they are, keep them until PLACE/end is there
     lab_need_image
     LAB_STATE=$(mktemp -d "${TMPDIR:-/tmp}/lab-hosts.XXXXXX"); export LAB_STATE
