@@ -90,8 +90,8 @@ MUTANTS = (
         changes=(
             (
                 "supervisor/loop.py",
-                "        if self._waiting >= self._settings.store.max_waiting:\n",
-                "        if False:\n",
+                "        full = self._waiting >= self._settings.store.max_waiting\n",
+                "        full = False\n",
             ),
         ),
         tests=(UNIT + "test_with_too_much_waiting_a_delivery_stays_with_the_broker_until_there_is_less",),
@@ -300,7 +300,13 @@ MUTANTS = (
     Mutant(
         name="D10-no-slots",
         was="ran as many reductions at a time as there were messages",
-        changes=(("supervisor/order.py", "slotless + runs[: max(0, free)]", "slotless + runs"),),
+        changes=(
+            (
+                "supervisor/loop.py",
+                "            if not head.slotless and len(self._claiming) >= self._free():\n",
+                "            if False:\n",
+            ),
+        ),
         tests=(
             UNIT + "test_no_more_runs_are_begun_than_there_are_slots",
             HOST + "test_no_more_runs_go_at_a_time_than_there_are_slots",
