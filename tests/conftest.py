@@ -25,6 +25,24 @@ settings.register_profile("project", database=None, deadline=None)
 settings.load_profile("project")
 
 
+#: Tests that break a connection which holds a message. Artemis 2.44 keeps such a message for good in about one of a
+#: hundred cases (docs/how-to/brokers.md): with Artemis they belong to the soak, whose findings a person looks at.
+_BREAKS_A_HOLDER = (
+    "test_an_unacknowledged_message_comes_again",
+    "test_an_ack_that_the_broker_does_not_know",
+    "test_a_line_that_fails_loses_nothing",
+    "test_a_message_that_comes_again_under_another_message_id",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the soak what a defect of a broker would spoil now and then."""
+    for item in items:
+        if item.name.startswith(_BREAKS_A_HOLDER) and "artemis" in item.nodeid:
+            item.add_marker(pytest.mark.soak)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove the control groups of boxes whose shepherds tests have killed, when every worker has ended."""
     if hasattr(session.config, "workerinput"):
