@@ -6,7 +6,6 @@ decides. A supervisor that comes up finds the shepherds of the last one by `run.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import signal
@@ -197,8 +196,10 @@ class ActiveRuns:
         """
         found: list[tuple[ActiveRun, bool]] = []
         for part, rb in rbs.items():
-            with contextlib.suppress(records.CorruptRecord):  # told when the RB is claimed
+            try:
                 found += self._living(part, rb)
+            except records.CorruptRecord as damage:
+                self._tell(Damaged(why=str(damage)))
         for run, decided in found:
             self._tell(Started(run=run))
             if decided:
