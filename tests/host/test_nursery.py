@@ -122,23 +122,22 @@ def test_a_shepherd_imports_nothing_after_its_fork(tmp_path):
         report = tmp_path / "imported.json"
         (watcher / "sitecustomize.py").write_text(
             textwrap.dedent(f"""
-            import json, os, sys
+            import gc, json, os, sys
             if any("supervisor.nursery" in word for word in sys.orig_argv):
-                fork, end = os.fork, os._exit
+                disable, end = gc.disable, os._exit
                 known = set()
-                def watched_fork():
-                    pid = fork()
-                    if pid == 0 and not known:
+                def watched_disable():  # the first thing that a child of `fork_into` does
+                    if not known:
                         known.update(sys.modules)
                         known.add("(the nursery's child)")
-                    return pid
+                    disable()
                 def watched_end(status):
                     if known and "supervisor.shepherd" in sys.modules:
                         new = sorted(set(sys.modules) - known)
                         with open({str(report)!r} + "." + str(os.getpid()), "w") as file:
                             json.dump(new, file)
                     end(status)
-                os.fork, os._exit = watched_fork, watched_end
+                gc.disable, os._exit = watched_disable, watched_end
             """)
         )
         site.environment["PYTHONPATH"] = str(watcher)
