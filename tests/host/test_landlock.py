@@ -147,6 +147,8 @@ def test_the_self_test_names_every_act_that_is_not_stopped(monkeypatch, place):
         "signal": "a signal to the outside",
     }
     known = {*everything.fs, *everything.net, *everything.scope}
+    # What an earlier test of this process warmed would grant rights that the weak ruleset does not handle: EINVAL.
+    monkeypatch.setattr(landlock, "_granted", landlock._granted.__wrapped__)
     for right, what in [(right, what) for right, what in acts.items() if right in known]:
         weak = landlock.Handled(
             fs=tuple(name for name in everything.fs if name != right),

@@ -24,7 +24,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def _order(folder, **what):
-    (folder / "standing").write_text(json.dumps([what]))
+    new = folder / "standing.new"
+    new.write_text(json.dumps([what]))
+    new.rename(folder / "standing")  # whole or not at all: a thread may be about to read what stands
 
 
 def _makes_the_call(label):
