@@ -67,6 +67,8 @@ class ActiveRuns:
         self._told_started: set[str] = set()
         #: Twice the time after which a shepherd ends its own box: it had its chance (DESIGN §3).
         self._mute = MuteWatch(2 * settings.lock.self_kill_after)
+        #: Runs whose mute shepherd was killed here and is not reaped yet.
+        self._silenced: set[tuple[str, int]] = set()
 
     @property
     def handing_over(self) -> bool:
@@ -146,6 +148,7 @@ class ActiveRuns:
             self._forget(run)
             self._tell(Decided(run=run))
         elif self._mute.is_mute((run.rb, run.n), read_counter(self._layout.rb(run.rb).lock), time.monotonic()):
+            self._silenced.add((run.rb, run.n))
             signal_exactly(run.shepherd, signal.SIGKILL)
 
     def _forget(self, run: ActiveRun) -> None:
@@ -165,7 +168,8 @@ class ActiveRuns:
             self._tell(Damaged(why=str(damage)))  # its slot is free all the same
         self._forget(run)
         if outcome is None and run.errand == "run":
-            self._claimer.clear(run.rb)
+            self._claimer.clear(run.rb, mute=(run.rb, run.n) in self._silenced)
+        self._silenced.discard((run.rb, run.n))
         self._tell(
             Inspected(
                 run=run,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from supervisor import durable, records
 from supervisor.records import RunRecord
@@ -11,6 +11,11 @@ from supervisor.records import RunRecord
 if TYPE_CHECKING:
     from supervisor.cells import RbCells
     from supervisor.layout import JobPlace
+
+
+#: Who revokes for a reason of ours, none of the script's: a shepherd that lost its lock, a supervisor that killed a mute
+#: shepherd.
+OF_OURS: Final = frozenset({"self", "watch"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ def history(place: JobPlace, cells: RbCells) -> History:
             abandoned.append(n)
         if outcome.kind == "retry":
             retries += 1
-        elif outcome.kind == "revoked" and outcome.by != "self" and durable.exists(place.run(n)):
+        elif outcome.kind == "revoked" and outcome.by not in OF_OURS and durable.exists(place.run(n)):
             lost += 1
     return History(epochs=tuple(epochs), lost=lost, retries=retries, abandoned=tuple(abandoned))
 

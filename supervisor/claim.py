@@ -155,11 +155,16 @@ class Claimer:
             return Left(why="nothing is left undone")
         return self._open(request, lock, cells, last + 1, overtaken)
 
-    def clear(self, rb: str) -> bool:
+    def clear(self, rb: str, *, mute: bool = False) -> bool:
         """Decide the newest epoch of an RB that our own host left undecided, if it can be proven; open nothing.
 
         A host that comes up clears what its last supervisor left, without a slot: another host could not, since our
         heartbeat moves, and may serve the RB at once.
+
+        Args:
+            rb: the RB.
+            mute: we killed its shepherd, which made no beat any more: no fault of the script, so that it does not
+                count towards `max_attempts`.
 
         Returns:
             Whether the newest epoch is decided.
@@ -178,7 +183,8 @@ class Claimer:
                 return True
             state = self._state(cells, last, holder, None)
             if next_step(state) is Step.REVOKE:
-                self._revoke(cells, last, state.proof or "")
+                by = "watch" if mute else "supervisor"
+                self._revoke(cells, last, "its shepherd was mute and was killed" if mute else state.proof or "", by)
                 return True
             return False
         finally:
@@ -239,12 +245,16 @@ class Claimer:
 
     def _decide(self, cells: RbCells, n: int, outcome: Outcome) -> None:
         stamped = Outcome(
-            kind=outcome.kind, why=outcome.why, by="supervisor", time=self._around.now(), host=self._around.host
+            kind=outcome.kind,
+            why=outcome.why,
+            by=outcome.by or "supervisor",
+            time=self._around.now(),
+            host=self._around.host,
         )
         cells.link_outcome(n, stamped)
 
-    def _revoke(self, cells: RbCells, n: int, why: str) -> None:
-        self._decide(cells, n, Outcome(kind="revoked", why=why))
+    def _revoke(self, cells: RbCells, n: int, why: str, by: str = "supervisor") -> None:
+        self._decide(cells, n, Outcome(kind="revoked", why=why, by=by))
 
     def release(self, rb: str, n: int, why: str) -> bool:
         """Decide an epoch that no shepherd began: the job runs again; False when it is decided already."""

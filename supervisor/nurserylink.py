@@ -59,8 +59,9 @@ class NurseryLink:
             OSError: the job's folder cannot be opened.
         """
         job_fd = os.open(job_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        plan_fd = errandsocket.seal(plan.to_bytes())
+        plan_fd = -1
         try:
+            plan_fd = errandsocket.seal(plan.to_bytes())
             link = self._connected()
             with effect("nursery.ask"):
                 try:
@@ -70,7 +71,8 @@ class NurseryLink:
                     self.close()
                     raise NurseryGone(f"the nursery did not answer: {error}") from error
         finally:
-            os.close(plan_fd)
+            if plan_fd >= 0:
+                os.close(plan_fd)
             os.close(job_fd)
         if not answer:
             self.close()

@@ -94,7 +94,7 @@ class Outcome:
     #: `committed`, `retry`, `released` or `revoked`.
     kind: str
     why: str = ""
-    #: Who decided: `shepherd`, `self` (lost lock), `supervisor`, `operator`.
+    #: Who decided: `shepherd`, `self` (lost lock), `supervisor`, `watch` (it killed a mute shepherd), `operator`.
     by: str = ""
     time: float = 0.0
     host: str = ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import time
 
 import pytest
@@ -12,6 +14,7 @@ from embedded import Embedded
 from sandbox.linux import proctree
 from supervisor import activeruns, durable, fences
 from supervisor.activeruns import ActiveRuns, active_run
+from supervisor.attempts import history
 from supervisor.claim import Claimed
 from supervisor.fences import Fence
 from supervisor.flock import acquire
@@ -19,6 +22,7 @@ from supervisor.plans import HostFacts
 from supervisor.polled import Damaged, Inspected, Started
 from supervisor.rblock import LostLock, RbLock
 from supervisor.records import Identity
+from supervisor.takeover import MuteWatch
 
 
 class Host:
@@ -136,3 +140,23 @@ def test_a_fence_of_our_own_boot_hinders_nobody_from_finding_a_living_shepherd(h
         patch.setattr(activeruns, "is_alive", lambda who: who == living)
         host.adopt()
     assert host.kinds() == [Started]
+
+
+def test_a_mute_shepherd_that_was_killed_here_is_no_fault_of_its_script(host, monkeypatch):
+    sleeper = subprocess.Popen(["sleep", "1000"])
+    who = proctree.identity(sleeper.pid)
+    shepherd = Identity(pid=who.pid, start=who.start, boot=proctree.boot_id())
+    host.site.epoch(1)
+    host.site.run_json(1)
+    run = active_run(host.site.request, "1", 1, "run", shepherd)
+    monkeypatch.setattr(host.runs, "_active", {("1", 1): run})
+    monkeypatch.setattr(host.runs, "_mute", MuteWatch(0.0))
+
+    host.runs.look()
+    host.runs.look()
+    assert sleeper.wait(30) == -signal.SIGKILL
+    host.runs.inspect(run)
+
+    outcome = host.site.cells.outcome(1)
+    assert (outcome.kind, outcome.by, outcome.why) == ("revoked", "watch", "its shepherd was mute and was killed")
+    assert history(host.site.layout.job("101"), host.site.cells).lost == 0

@@ -269,6 +269,7 @@ def test_only_attempts_that_ran_and_were_lost_without_a_reason_of_ours_are_count
         ("revoked", "supervisor", False),
         ("retry", "shepherd", True),
         ("released", "shepherd", True),
+        ("revoked", "watch", True),
     ]
     for n, (kind, by, ran) in enumerate(kinds, 1):
         site.epoch(n)
@@ -276,10 +277,10 @@ def test_only_attempts_that_ran_and_were_lost_without_a_reason_of_ours_are_count
         if ran:
             site.run_json(n)
         site.cells.link_outcome(n, Outcome(kind=kind, by=by))
-    site.epoch(6)
-    durable.make_folder(site.layout.job("101").attempt(6), "attempt")
+    site.epoch(7)
+    durable.make_folder(site.layout.job("101").attempt(7), "attempt")
     assert history(site.layout.job("101"), site.cells) == History(
-        epochs=(1, 2, 3, 4, 5), lost=1, retries=1, abandoned=(1, 2, 3, 4, 5)
+        epochs=(1, 2, 3, 4, 5, 6), lost=1, retries=1, abandoned=(1, 2, 3, 4, 5, 6)
     )
 
 
