@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from supervisor.layout import JobPlace
 
 
-#: Who revokes for a reason of ours, none of the script's: a shepherd that lost its lock, a supervisor that killed a mute
-#: shepherd.
+#: Who revokes for a reason of ours, no fault of a script: a shepherd that lost its lock, a supervisor that killed a
+#: mute shepherd.
 OF_OURS: Final = frozenset({"self", "watch"})
 
 
