@@ -11,7 +11,7 @@ JOBS ?= 2
 AUTOREDUCE_DATA ?= ../shared/data
 export AUTOREDUCE_DATA
 
-.PHONY: demo test lint unit acceptance soak fleet bench lab docs clean activemq artemis bubblewrap
+.PHONY: demo test lint acceptance soak fleet bench lab docs clean activemq artemis bubblewrap
 
 demo: $(VENV)/.demo
 	@$(BIN)/autoreduce-supervisor demo
@@ -91,5 +91,10 @@ $(VENV)/.dev: $(VENV)/.demo pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
 
+# The pages as HTML and the two manual pages; a warning is an error.
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b man docs build/man
+
 clean:
-	rm -rf $(VENV) .bench .brokers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build .bench .brokers .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from supervisor.exitcodes import INTERNAL, USAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 #: Verb → module, in the order of the help page.
 VERBS = {
@@ -76,9 +76,8 @@ Examples:
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with `argv` (default: the process's own) and return its exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+def command(asked: Collection[str]) -> argparse.ArgumentParser:
+    """Build the parser of the command; of the verbs only those that are `asked` for are imported and take arguments."""
     parser = argparse.ArgumentParser(
         prog="autoreduce-supervisor",
         description="Runs every facility reduction in a limited box, once, and loses none.",
@@ -86,9 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    asked = next((word for word in arguments if word in VERBS), None)
     for verb, module_name in VERBS.items():
-        if verb != asked:
+        if verb not in asked:
             verbs.add_parser(verb, help=SUMMARIES[verb], add_help=False)
             continue
         module = importlib.import_module(f"supervisor.verbs.{module_name}")
@@ -101,6 +99,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         module.arguments(sub)
         sub.set_defaults(main=module.main)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (default: the process's own) and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = command([word for word in arguments if word in VERBS][:1])
     try:
         options = parser.parse_args(arguments)
     except SystemExit as end:
