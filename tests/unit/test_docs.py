@@ -1,0 +1,74 @@
+"""The pages: they build without a warning, the generated ones are as old as the code, and nothing in them is fetched."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import documented
+import pytest
+import troublepage
+
+from supervisor import cli, commanddoc
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.xdist_group("pages"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The pages, built as `make docs` builds them."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+    shutil.copytree(ROOT / "docs", source / "docs")
+    for name in ("SECURITY.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, source)
+    for builder in ("html", "man"):
+        done = subprocess.run(
+            [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", builder, "docs", out / builder],
+            cwd=source,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_the_pages_build_without_a_warning(built):
+    pages = {path.relative_to(built / "html").with_suffix(".md") for path in (built / "html").rglob("*.html")}
+    written = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
+    assert written <= pages
+
+
+def test_nothing_in_the_pages_is_fetched_from_elsewhere(built):
+    loads = re.compile(r"<(?:script|img|iframe)[^>]*\ssrc=\"(?!data:)([a-z]+:)?//|<link[^>]*\shref=\"([a-z]+:)?//")
+    for page in (built / "html").rglob("*.html"):
+        assert not loads.search(page.read_text(encoding="utf-8")), page
+
+
+def test_the_manual_pages_have_every_verb_and_every_section_of_the_configuration(built):
+    command = (built / "man" / "autoreduce-supervisor.8").read_text(encoding="utf-8")
+    for verb in cli.VERBS:
+        assert re.search(rf"^\.SS {re.escape(verb.replace('-', chr(92) + '-'))}$", command, re.MULTILINE), verb
+    config = (built / "man" / "supervisor.toml.5").read_text(encoding="utf-8")
+    for key in ("broker.url", "limits.memory", "lock.self_kill_after"):
+        assert key in config, key
+
+
+def test_the_page_of_the_command_is_the_one_of_the_parsers():
+    written = (ROOT / commanddoc.PAGE).read_text(encoding="utf-8")
+    assert written == commanddoc.page(), "older than the verbs; run: python -m supervisor.commanddoc"
+
+
+def test_the_page_of_troubles_is_the_one_of_sentences_and_advice():
+    again = "run: PYTHONPATH=.:tests/support python tests/support/troublepage.py --write"
+    assert troublepage.PAGE.read_text(encoding="utf-8") == troublepage.page(), f"older than the sentences; {again}"
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_has_an_example_in_the_pages(verb):
+    assert any(command.verb == verb for command in documented.commands())
