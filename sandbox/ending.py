@@ -12,10 +12,10 @@ from sandbox import copyout, handoff
 from sandbox.cgroup import CgroupFacts
 from sandbox.handoff import HandoffOut, HandoffProblem
 from sandbox.limits import MiB
-from sandbox.outcome import Guards, Measure, Outcome, OutputFile, Usage, decode_status
+from sandbox.outcome import Guards, Mark, Measure, Outcome, OutputFile, Usage, decode_status
 from sandbox.sentence import plain, sentence
 from sandbox.tree import lies_below
-from sandbox.verdict import ExitFacts, KillReason, SetupFailure, judge
+from sandbox.verdict import ExitFacts, KillReason, SetupFailure, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +57,8 @@ class Ending:
     guards: Mapping[str, str]
     #: What the control group counted.
     cgroup: CgroupFacts = field(default_factory=CgroupFacts)
+    #: When we acted on it.
+    marks: tuple[Mark, ...] = ()
 
 
 def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manifest | None]:
@@ -103,6 +105,7 @@ def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manif
         ceilings_hit=tuple(sorted(ceilings)),
         outputs=tuple(OutputFile(path=found.path, size=found.size) for found in manifest.files) if manifest else (),
         extra_dirs=extra_dirs,
+        marks=_marks(ending, verdict, usage),
         # Goes into logs and replies beside lines of our own: what could break out of its line is escaped.
         message="; ".join(
             part for part in (plain(claim.message, _MESSAGE_CHARACTERS), refused, _left_behind(ending.evidence)) if part
@@ -112,6 +115,13 @@ def conclude(box: Box, scratch: Scratch, ending: Ending) -> tuple[Outcome, Manif
         environment=claim.environment,
     )
     return outcome, manifest
+
+
+def _marks(ending: Ending, verdict: Verdict | None, usage: Usage) -> tuple[Mark, ...]:
+    """The moments for the curve; a script that the kernel killed for memory ended in that very moment."""
+    if verdict is not Verdict.memory_limit or ending.marks or usage.wall.value is None:
+        return ending.marks
+    return (Mark(t=float(usage.wall.value), what="oom_kill"),)
 
 
 def _facts(box: Box, scratch: Scratch, ending: Ending) -> tuple[ExitFacts, Manifest | None]:

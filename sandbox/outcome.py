@@ -45,6 +45,16 @@ class Sample:
     processes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A moment at which somebody acted on the run, for whoever reads its curve."""
+
+    #: Seconds since the script started.
+    t: float
+    #: The reason for which it was ended (`verdict.KillReason`), `term`, `kill`, or `oom_kill` (by the kernel).
+    what: str
+
+
 _UNMEASURED: Final = Measure(value=None, source="none", exact=False)
 _MEASURES: Final = ("wall", "cpu", "peak_memory", "anonymous", "cache", "processes", "read_bytes", "written_bytes")
 
@@ -146,6 +156,8 @@ class Outcome:
     outputs: tuple[OutputFile, ...] = ()
     #: Further folders the script asked for, resolved under an allowed root.
     extra_dirs: tuple[str, ...] = ()
+    #: What ended it, and when, in the order of time; none where the script ended by itself.
+    marks: tuple[Mark, ...] = ()
     #: Remarks that are no failure.
     message: str = ""
     #: Traceback of the script as it claimed it, "" for none.
@@ -182,6 +194,7 @@ class Outcome:
             "ceilings_hit": list(self.ceilings_hit),
             "outputs": [asdict(output) for output in self.outputs],
             "extra_dirs": list(self.extra_dirs),
+            "marks": [asdict(mark) for mark in self.marks],
             "message": self.message,
             "traceback": self.traceback,
             "log_dir": self.log_dir,

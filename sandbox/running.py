@@ -23,6 +23,7 @@ from sandbox.linux import proctree
 from sandbox.linux.proctree import Identity
 from sandbox.logspool import FLOOD_FACTOR
 from sandbox.meter import PRIVATE, Breach, Meter
+from sandbox.outcome import Mark
 from sandbox.rescue import Rescue, dismiss, keep_awake
 from sandbox.sampler import TreeSampler
 from sandbox.verdict import KillReason
@@ -104,6 +105,7 @@ class Running:
         self._phase = Phase.RUNNING
         self._reason: KillReason | None = None
         self._breach: Breach | None = None
+        self._marks: list[Mark] = []
         self._meter: Meter | None = None
         self._rescue: Rescue | None = None
         self._outcome: Outcome | None = None
@@ -271,6 +273,7 @@ class Running:
             return
         self._reason = reason
         now = time.monotonic()
+        self._mark(str(reason), now)
         if self._phase is not Phase.RUNNING:  # the script's own end came first
             self.hurry()
             return
@@ -281,6 +284,7 @@ class Running:
         self._phase = Phase.ASKED  # RUNNING -> ASKED
         self._patience_at = now + self._box.limits.grace
         self._channels.say(init.TERM)
+        self._mark("term", now)
 
     def hurry(self) -> None:
         """Skips what is left of the grace, and of the moment in which leftovers may end by themselves."""
@@ -313,6 +317,7 @@ class Running:
                 wall=time.monotonic() - self._began,
                 guards=self._guards,
                 cgroup=self._counted,
+                marks=tuple(self._marks),
             )
             self._outcome, self._manifest = conclude(self._box, self._scratch, ending)
         return self._outcome
@@ -410,6 +415,10 @@ class Running:
         self._keep_awake()
         if not self._channels.say(init.KILL):
             self._patience_at = now
+        self._mark("kill", now)
+
+    def _mark(self, what: str, now: float) -> None:
+        self._marks.append(Mark(t=max(0.0, now - self._began), what=what))
 
     def _start_rescue(self, now: float) -> None:
         self._phase = Phase.RESCUE  # KILLING, LEAVING, RUNNING, ASKED -> RESCUE

@@ -6,13 +6,14 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from supervisor import durable, journal, names, records
+from supervisor import durable, journal, names, records, usagecurve
 from supervisor.attempts import read_not_before, run_record
 from supervisor.cells import RbCells, read_final
 from supervisor.promoting import targets_of
 from supervisor.promotion import failed_name
 from supervisor.records import Cancel, CorruptRecord
 from supervisor.runkey import run_value
+from supervisor.usagecurve import UsageCurve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,8 @@ class Attempt:
     #: The outcome of the box as `exit.json` holds it, and the ends of the logs by name; what a box made is in there.
     exit: dict[str, Any] = field(default_factory=dict)
     tails: dict[str, str] = field(default_factory=dict)
+    #: Usage over time, of the box's own samples or of the beats.
+    curve: UsageCurve = field(default_factory=UsageCurve)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +192,9 @@ class Reader:
         nothing: dict[str, Any] = {}
         ended = self._try(lambda: _exit(place, n), nothing)
         outcome, tails = ended.get("outcome"), ended.get("log_tails")
+        curve = usagecurve.of_exit(outcome) if isinstance(outcome, dict) else UsageCurve()
+        if not curve.samples:
+            curve = usagecurve.of_beats(durable.tail(place.usage(n), usagecurve.TAIL))
         return Attempt(
             n=n,
             epoch=self._try(lambda: cells.epoch(n), None),
@@ -196,6 +202,7 @@ class Reader:
             outcome=self._try(lambda: cells.outcome(n), None),
             exit=outcome if isinstance(outcome, dict) else {},
             tails={name: str(text) for name, text in tails.items()} if isinstance(tails, dict) else {},
+            curve=curve,
         )
 
     def _places(self, decided: Attempt | None) -> tuple[Place, ...]:

@@ -56,6 +56,17 @@ def read(path: str) -> bytes | None:
             return file.read()
 
 
+def tail(path: str, most: int) -> bytes:
+    """Return the last `most` bytes of the file at `path` at most; nothing where there is none."""
+    with call("store.read", path):
+        fd = open_record(path)
+        if fd is None:
+            return b""
+        with os.fdopen(fd, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+            return file.read(most)
+
+
 def open_record(path: str) -> int | None:
     """Open the record at `path` for reading, through a freshly opened folder; None where there is none."""
     folder, name = os.path.split(path)

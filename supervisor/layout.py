@@ -126,6 +126,10 @@ class JobPlace:
         """`exit.json`: raw facts, verdict and staged outputs of epoch `n`."""
         return os.path.join(self.attempt(n), "exit.json")
 
+    def usage(self, n: int) -> str:
+        """`usage.jsonl`: a line with each beat of epoch `n`, for people."""
+        return os.path.join(self.attempt(n), "usage.jsonl")
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -330,7 +330,7 @@ class StoreHand(threading.Thread):
     def _note_progress(self) -> None:
         wall, cpu, rss, processes = self.progress
         line = records.pack({"t": round(wall, 1), "cpu": round(cpu, 2), "rss": rss, "processes": processes})
-        path = os.path.join(self._job.attempt(self._plan.n), "usage.jsonl")
+        path = self._job.usage(self._plan.n)
         with contextlib.suppress(OSError), open(path, "ab") as file:  # a curve for people: a full disk leaves a gap
             file.write(line)
 

@@ -14,11 +14,16 @@ from supervisor.provenance import RECORD
 from supervisor.shown import line, lines, moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from supervisor.dossier import Attempt, Dossier
 
 #: Lines of each log, and of a traceback, that are shown.
 _TAIL = 20
 _TRACEBACK = 40
+
+#: What is repeated of the outcome of a box.
+_FACTS = ("exit", "usage", "limits", "guards", "ceilings_hit", "marks", "outputs")
 
 _STATES = {
     "waiting": "it waits; runs tells what comes before it",
@@ -67,10 +72,17 @@ def _retry(dossier: Dossier) -> Attempt | None:
     return last if last is not None and last.outcome is not None and last.outcome.kind == "retry" else None
 
 
-def text(dossier: Dossier, now: float, waits_for: str = "") -> list[str]:
-    """Return the story as lines; `waits_for` says what keeps a waiting job from running now."""
+def text(dossier: Dossier, now: float, waits_for: str = "", picture: Sequence[str] = ()) -> list[str]:
+    """Return the story as lines.
+
+    Args:
+        dossier: all that is known.
+        now: seconds since 1970.
+        waits_for: what keeps a waiting job from running now.
+        picture: lines of the usage curve.
+    """
     request = dossier.request
-    told, words = _told(dossier), advice(dossier)
+    told, words = attempt_told(dossier), advice(dossier)
     head = [
         f"{request.instrument} run {request.run} version {request.version}, RB {request.rb}: job {request.job}",
         headline(dossier),
@@ -97,6 +109,7 @@ def text(dossier: Dossier, now: float, waits_for: str = "") -> list[str]:
     rows += [f"also:      job {job} is of the same run" for job in dossier.siblings]
     rows += [f"unreadable: {trouble}" for trouble in dossier.unreadable]
     evidence = [] if told is None else _traceback(told) + _measured(told.exit)
+    evidence += [line(row, 2000) for row in picture]
     tails = [] if told is None else _tails(told)
     return [line(row, 2000) for row in head] + evidence + [line(row, 2000) for row in rows] + tails
 
@@ -113,11 +126,11 @@ def _verdict(dossier: Dossier) -> str:
     return decided.verdict if decided is not None else ""
 
 
-def _told(dossier: Dossier) -> Attempt | None:
-    """The attempt whose measurements are shown: the one that decided, else the last one that left any."""
+def attempt_told(dossier: Dossier) -> Attempt | None:
+    """Return the attempt whose measurements are shown: the one that decided, else the last one that left any."""
     if dossier.decided is not None:
         return dossier.decided
-    return next((attempt for attempt in reversed(dossier.attempts) if attempt.exit), None)
+    return next((attempt for attempt in reversed(dossier.attempts) if attempt.exit or attempt.curve.samples), None)
 
 
 def _attempt(attempt: Attempt, now: float) -> str:
@@ -235,10 +248,10 @@ def _section(title: str, text: str, last: int) -> list[str]:
 
 def record(dossier: Dossier, waits_for: str = "") -> dict[str, Any]:
     """Return the story as plain JSON."""
-    request, told, words = dossier.request, _told(dossier), advice(dossier)
+    request, told, words = dossier.request, attempt_told(dossier), advice(dossier)
     ended = told.exit if told is not None else {}
     decided = dossier.decided.outcome if dossier.decided is not None else None
-    facts = {key: ended.get(key) for key in ("exit", "usage", "limits", "guards", "ceilings_hit", "outputs", "message")}
+    facts = {key: ended.get(key) for key in (*_FACTS, "message")}
     return {
         "job": request.job,
         "instrument": request.instrument,

@@ -16,13 +16,23 @@ _LIVE = 0.2
 #: Seconds until the first plain line; each further one comes after twice as long, up to `_RARELY`.
 _PLAIN = 10.0
 _RARELY = 600.0
-_BLOCKS = " ▁▂▃▄▅▆▇█"
+#: A cell from empty to full by eighths (Unicode, Block Elements).
+BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def printable(text: str) -> str:
     r"""Return a stranger's text fit for a terminal: lines and indentation stay, controls are escaped."""
     lines = text.expandtabs().split("\n")
     return "\n".join("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in lines)
+
+
+def draws_blocks(stream: TextIO) -> bool:
+    """Say whether the encoding of `stream` has block characters and lines."""
+    try:
+        (BLOCKS + "│└─").encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def of_limit(used: float, limit: float | None) -> str:
@@ -58,9 +68,9 @@ def curve(values: Sequence[float], top: float, width: int = 60) -> str:
     width = min(width, len(values))
     edges = [round(n * len(values) / width) for n in range(width + 1)]
     peaks = [max(values[first:end]) for first, end in itertools.pairwise(edges)]
-    full = len(_BLOCKS) - 1
+    full = len(BLOCKS) - 1
     # Something that is there shows as at least the lowest block.
-    return "".join(_BLOCKS[min(full, max(int(peak > 0), round(peak / top * full)))] for peak in peaks)
+    return "".join(BLOCKS[min(full, max(int(peak > 0), round(peak / top * full)))] for peak in peaks)
 
 
 class LiveLine:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from supervisor import durable, epitaph, journal, shown, story, tombstones
+from supervisor import curvetext, durable, epitaph, journal, shown, story, terminal, tombstones
 from supervisor.dossier import Dossier, Reader, jobs_of_run, poison_of
 from supervisor.exitcodes import OK, USAGE
 from supervisor.verbs import opened
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from supervisor.records import Request
     from supervisor.tombstones import Tombstone
     from supervisor.verbs.opened import OpenStore
+
+#: Lines of the usage curve.
+_HEIGHT = 8
 
 EPILOG = """\
 WHAT is the id of a job, a run number, or the digest of a message that was refused. Of several jobs of one run the
@@ -91,7 +97,20 @@ def _tell(store: OpenStore, request: Request, siblings: tuple[str, ...], *, as_j
     if as_json:
         shown.say(json.dumps(story.record(dossier, waits_for)))
     else:
-        shown.say(*story.text(dossier, now, waits_for))
+        shown.say(*story.text(dossier, now, waits_for, _picture(store, dossier)))
+
+
+def _picture(store: OpenStore, dossier: Dossier) -> list[str]:
+    """The usage curve, as wide as the terminal; 80 columns where nobody says how wide it is."""
+    told = story.attempt_told(dossier)
+    if told is None:
+        return []
+    usage = told.curve
+    if not told.exit and told.outcome is None:  # under way: its limits are those of the configuration
+        limits = store.settings.limits_for(dossier.request.instrument, dossier.request.rb)
+        usage = replace(usage, memory_limit=limits.memory, cpu_limit=limits.cpu, wall_limit=limits.wall)
+    width = shutil.get_terminal_size((80, 24)).columns
+    return curvetext.curve(usage, width, _HEIGHT, blocks=terminal.draws_blocks(sys.stdout))
 
 
 def _tell_pruned(stone: Tombstone, siblings: Sequence[str], *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from waiting import wait_until
 
 JSON_KEYS = {
     "verdict", "sentence", "exit", "usage", "limits", "guards", "ceilings_hit", "outputs", "extra_dirs", "message",
-    "traceback", "log_dir",
+    "marks", "traceback", "log_dir",
 }  # fmt: skip
 PATIENCE = 100.0
 

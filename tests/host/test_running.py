@@ -104,6 +104,23 @@ def test_the_wall_limit_ends_a_sleeper(tmp_path):
     assert outcome.usage.wall.value >= 0.5
 
 
+def test_an_outcome_tells_when_its_limit_was_reached_and_when_it_was_asked_and_killed(tmp_path):
+    script = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(1)"
+
+    outcome = outcome_of(box(tmp_path, script, wall=0.5, grace=0.4))
+
+    assert [mark.what for mark in outcome.marks] == ["wall_limit", "term", "kill"]
+    times = [mark.t for mark in outcome.marks]
+    assert times[0] >= 0.5
+    assert times == sorted(times)
+    assert times[2] - times[1] >= 0.4
+    assert times[2] <= outcome.usage.wall.value + 0.1
+
+
+def test_a_script_that_ends_by_itself_bears_no_mark(tmp_path):
+    assert outcome_of(box(tmp_path, "print('done')")).marks == ()
+
+
 def test_the_wall_limit_ends_a_script_that_stopped_itself(tmp_path):
     outcome = outcome_of(box(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", wall=0.5))
 

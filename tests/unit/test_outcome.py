@@ -35,7 +35,7 @@ def test_the_record_of_an_outcome_has_exactly_these_keys_and_is_json():
 
     record = json.loads(json.dumps(outcome.to_json(), allow_nan=False))
 
-    keys = "verdict sentence exit usage limits guards ceilings_hit outputs extra_dirs message traceback log_dir"
+    keys = "verdict sentence exit usage limits guards ceilings_hit outputs extra_dirs marks message traceback log_dir"
     assert list(record) == keys.split()
     assert record["verdict"] == "completed"
     assert record["exit"] == {"status": 0, "code": 0, "signal": None}

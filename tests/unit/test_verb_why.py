@@ -11,7 +11,7 @@ import pytest
 from embedded import INSTRUMENT, Embedded
 
 from sandbox.limits import Limits
-from sandbox.outcome import Guards, Measure, OutputFile, Usage, decode_status
+from sandbox.outcome import Guards, Mark, Measure, OutputFile, Sample, Usage, decode_status
 from sandbox.outcome import Outcome as BoxOutcome
 from sandbox.verdict import Verdict
 from supervisor import advice, cli, config, dossier, durable, intake, journal, records, story
@@ -423,3 +423,29 @@ if __name__ == "__main__":
     os.environ["TZ"] = "UTC"
     time.tzset()
     print(golden_text(), end="")
+
+
+def test_why_shows_the_curve_of_a_run_that_was_killed_with_its_limit_and_moments(site, why, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "72")
+    job = site.submit(site.message())
+    decided(site, job, 1, "memory_limit")
+    samples = tuple(Sample(t=float(n), rss=n << 28, cpu=n / 2, processes=1) for n in range(33))
+    usage = Usage(wall=Measure(value=32.0, source="clock", exact=True), curve=samples)
+    marks = (Mark(t=32.0, what="memory_limit"), Mark(t=32.0, what="kill"))
+    leave_exit(site, job, 1, {}, usage=usage, marks=marks)
+
+    told = why(job)
+
+    assert "memory over 32 s; peak 8.0 GiB, limit 8 GiB" in told
+    assert "A memory limit reached, kill at 32 s" in told
+    assert max(map(len, (row for row in told.splitlines() if "│" in row))) <= 72
+    assert [mark["what"] for mark in why(job, "--json")["marks"]] == ["memory_limit", "kill"]
+
+
+def test_why_shows_the_beats_of_a_run_under_way_against_the_limit_of_the_configuration(site, why):
+    job = site.submit(site.message())
+    attempt(site, job, 1, None)
+    with open(site.place(job).usage(1), "w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"v": 1, "t": 10.0 * n, "cpu": n, "rss": n << 27}) + "\n" for n in range(1, 9))
+
+    assert "memory over 80 s; peak 1.0 GiB, limit 2 GiB" in why(job)
