@@ -132,7 +132,7 @@ def of(
     if verdict not in list(Verdict):
         return Advice("look at the logs", "look at the logs")
     which = Verdict(verdict)
-    key = _KEYS.get(which) or next((key for key in ("files", "file_size") if f"limits.{key} " in sentence), "output")
+    key = limit_of(which, sentence)
     known = {
         "job": job,
         "instrument": instrument,
@@ -143,6 +143,11 @@ def of(
     }
     words = _OF[which]
     return Advice(words.scientist.format(**known), words.operator.format(**known))
+
+
+def limit_of(verdict: Verdict, sentence: str) -> str:
+    """Return the name of the limit that a verdict is about; the sentence tells which one of the output it was."""
+    return _KEYS.get(verdict) or next((key for key in ("files", "file_size") if f"limits.{key} " in sentence), "output")
 
 
 def _raised(key: str, limit: Any) -> str:

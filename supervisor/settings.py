@@ -19,6 +19,7 @@ from supervisor.settings_interpreter import Interpreter
 from supervisor.settings_messages import Broker, Queues, Replies
 from supervisor.settings_paths import PathSettings
 from supervisor.settings_runs import InstrumentSettings, Isolation, LimitSettings, Provenance, Skip
+from supervisor.settings_tune import Tune
 from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, setting
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ class Settings(Section):
     isolation: Isolation = Isolation()
     skip: Skip = Skip()
     provenance: Provenance = Provenance()
+    tune: Tune = Tune()
 
     def contradictions(self) -> Iterator[str]:
         """Yields what cannot stand together."""

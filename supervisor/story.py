@@ -185,7 +185,8 @@ def _replies(dossier: Dossier) -> str:
     return f"{started}; {'the answer is due' if dossier.state == 'ended' else 'no answer yet'}"
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """Return a number of a record that is not negative, None for anything else."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
@@ -198,11 +199,11 @@ def used(ended: dict[str, Any]) -> dict[str, tuple[float | None, float | None]]:
     found: dict[str, tuple[float | None, float | None]] = {}
     for limit, measure in measures.items():
         entry = usage.get(measure)
-        found[limit] = (_number(entry.get("value") if isinstance(entry, dict) else None), _number(limits.get(limit)))
+        found[limit] = (number(entry.get("value") if isinstance(entry, dict) else None), number(limits.get(limit)))
     files = [file for file in outputs if isinstance(file, dict)] if isinstance(outputs, list) else []
     if files:
-        found["output"] = (sum(_number(file.get("size")) or 0.0 for file in files), _number(limits.get("output")))
-        found["files"] = (float(len(files)), _number(limits.get("files")))
+        found["output"] = (sum(number(file.get("size")) or 0.0 for file in files), number(limits.get("output")))
+        found["files"] = (float(len(files)), number(limits.get("files")))
     return found
 
 
@@ -213,8 +214,8 @@ def _measured(ended: dict[str, Any]) -> list[str]:
     for limit, (value, most) in used(ended).items():
         if value is None:
             continue
-        of = f" of {_amount(limit, most)} ({100 * value / most:.0f} %)" if most else ", no limit"
-        rows.append(f"{limit + ':':11}{_amount(limit, value, measured=True)}{of}")
+        of = f" of {amount(limit, most)} ({100 * value / most:.0f} %)" if most else ", no limit"
+        rows.append(f"{limit + ':':11}{amount(limit, value, measured=True)}{of}")
     ceilings = ended.get("ceilings_hit")
     if isinstance(ceilings, list) and ceilings:
         rows.append(line(f"reached without ending the run: {', '.join(map(str, ceilings))}", 2000))
@@ -222,7 +223,8 @@ def _measured(ended: dict[str, Any]) -> list[str]:
     return rows + ([line(f"remark:    {message}", 2000)] if message else [])
 
 
-def _amount(limit: str, value: float, *, measured: bool = False) -> str:
+def amount(limit: str, value: float, *, measured: bool = False) -> str:
+    """Return a value of a limit in its unit: bytes, time or count."""
     if limit in ("memory", "output"):
         return format_size(value, measured=measured)
     return format_duration(value) if limit in ("wall", "cpu") else f"{value:.0f}"
