@@ -65,6 +65,8 @@ class Meter:
         self._limits = limits
         self._group = group or NullGroup()
         self._memory = None if self._group.holds("memory") else limits.memory
+        #: None once it was told: from then on the grace runs, and is measured like the time before.
+        self._wall = limits.wall
         self._sampler = sampler
         self._watch = watch
         self._volumes = volumes
@@ -88,9 +90,8 @@ class Meter:
 
     def deadline(self) -> float:
         """Returns the monotonic second of the next turn."""
-        wall = self._limits.wall
         times = [self._sample_at, self._watch.next_at]
-        return min(times if wall is None else [*times, self._began + wall])
+        return min(times if self._wall is None else [*times, self._began + self._wall])
 
     def turn(self, now: float) -> Breach | None:
         """Measures what is due, and returns the first limit that ends the run.
@@ -98,8 +99,8 @@ class Meter:
         Args:
             now: monotonic seconds.
         """
-        limits = self._limits
-        if limits.wall is not None and now - self._began >= limits.wall:
+        if self._wall is not None and now - self._began >= self._wall:
+            self._wall = None
             return Breach(reason=KillReason.wall_limit)
         breach = self._sample(now) if now >= self._sample_at else None
         if not breach and now >= self._watch.next_at:

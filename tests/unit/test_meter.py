@@ -59,6 +59,17 @@ def test_the_wall_limit_is_reached_exactly():
     assert made.turn(110.0).reason is KillReason.wall_limit
 
 
+def test_a_script_in_its_grace_is_measured_on_and_nobody_turns_in_a_circle():
+    told = Told()
+    made = meter(told, wall=10.0, memory=200)
+    assert made.turn(110.0).reason is KillReason.wall_limit
+
+    assert made.turn(110.1) is None
+    assert made.deadline() > 110.1, "a deadline in the past keeps a processor busy for all of the grace"
+    told.reading = Reading(rss=300, processes=1)
+    assert made.turn(111.5).reason is KillReason.memory_limit
+
+
 def test_shared_memory_is_measured_again_before_anybody_is_killed():
     told = Told()
     told.reading = Reading(rss=300, processes=3)
