@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from typing import TYPE_CHECKING, Final
 
 from sandbox.limits import format_duration, format_size
@@ -47,9 +48,8 @@ def curve(usage: UsageCurve, width: int, height: int, *, blocks: bool = True) ->
     drawn = limit is not None and limit <= 8 * highest
     top = max(highest, limit or 0.0) if drawn else highest
     of = f"limit {format_size(limit)}" if limit is not None else "no limit"
-    rows = [
-        f"memory over {format_duration(usage.span)}; peak {format_size(usage.peak or highest, measured=True)}, {of}"
-    ]
+    peak = format_size(usage.peak or highest, measured=True)
+    rows = textwrap.wrap(f"memory over {format_duration(usage.span)}; peak {peak}, {of}", max(width, _NARROWEST))
     at = round((limit or 0.0) / top * height) if drawn else 0
     cells = [_column(peak, top, height, blocks=blocks) for peak in peaks]
     rule = "─" if blocks else "-"
@@ -59,7 +59,10 @@ def curve(usage: UsageCurve, width: int, height: int, *, blocks: bool = True) ->
             row = row.replace(" ", rule)
         label = "limit" if drawn and line == max(1, at) and line != height else _label(line, height, top)
         rows.append(f"{label:>{_SCALE}} {'│' if blocks else '|'}{row}".rstrip())
-    return [row[: max(width, 30)] for row in [*rows, *_axis(usage, columns, blocks=blocks)]]
+    rows += _axis(usage, columns, blocks=blocks)
+    if usage.counts_shared:
+        rows.append(f"samples also count pages shared with others: {format_size(usage.sampled)} at most")
+    return [row for long in rows for row in (textwrap.wrap(long, width) if len(long) > max(width, 30) else [long])]
 
 
 def stretches(samples: Sequence[Sample], span: float, columns: int) -> list[float | None]:

@@ -44,6 +44,8 @@ class Attempt:
     tails: dict[str, str] = field(default_factory=dict)
     #: Usage over time, of the box's own samples or of the beats.
     curve: UsageCurve = field(default_factory=UsageCurve)
+    #: When `exit.json` was written, by the clock of the file system, seconds since 1970; None: it was not.
+    exited: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ class Dossier:
     started: bool = False
     started_sent: bool = False
     published: bool = False
+    #: When, by the clock of the file system, seconds since 1970.
+    published_at: float | None = None
     #: Digests of messages with this id that were refused, and other jobs of the same run.
     refused: tuple[str, ...] = ()
     siblings: tuple[str, ...] = ()
@@ -174,6 +178,7 @@ class Reader:
             started=durable.exists(place.started),
             started_sent=durable.exists(place.started_sent),
             published=durable.exists(place.published),
+            published_at=durable.made_at(place.published),
             refused=tuple(digest for digest, _ in poison_of(layout, request.job)),
             siblings=siblings,
             unreadable=tuple(self._unreadable),
@@ -203,6 +208,7 @@ class Reader:
             exit=outcome if isinstance(outcome, dict) else {},
             tails={name: str(text) for name, text in tails.items()} if isinstance(tails, dict) else {},
             curve=curve,
+            exited=durable.made_at(place.exit(n)),
         )
 
     def _places(self, decided: Attempt | None) -> tuple[Place, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox.outcome import CURVE_CAP, Sample, thin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: Bytes of `usage.jsonl` that are read, from its end: a point has about 60, so that a day of beats is seen.
 TAIL: Final = 1024 * 1024
@@ -61,8 +61,19 @@ class UsageCurve:
     moments: tuple[Moment, ...] = ()
     #: Seconds that the run took, or has taken so far.
     wall: float = 0.0
-    #: The largest memory of all that measured it, bytes; a curve of samples may miss it.
+    #: The largest memory, by the best that measured it, bytes: a control group sees what falls between two samples, and
+    #: leaves out pages that others have loaded.
     peak: float = 0.0
+
+    @property
+    def sampled(self) -> float:
+        """The largest memory of a sample, bytes."""
+        return _highest(self.samples)
+
+    @property
+    def counts_shared(self) -> bool:
+        """Whether the samples are clearly above the peak: they count pages that the run shares with others."""
+        return self.sampled > 1.05 * self.peak > 0
 
     @property
     def span(self) -> float:
@@ -88,7 +99,7 @@ def of_exit(ended: Mapping[str, Any]) -> UsageCurve:
         wall_limit=_number(limits.get("wall")) or None,
         moments=_moments(marks if isinstance(marks, list) else []),
         wall=_number(_object(usage.get("wall")).get("value")) or 0.0,
-        peak=max(_number(_object(usage.get("peak_memory")).get("value")) or 0.0, _highest(samples)),
+        peak=_number(_object(usage.get("peak_memory")).get("value")) or _highest(samples),
     )
 
 
@@ -136,7 +147,7 @@ def _moments(marks: list[Any]) -> tuple[Moment, ...]:
     return tuple(sorted(found, key=lambda moment: moment.t))
 
 
-def _highest(samples: list[Sample]) -> float:
+def _highest(samples: Sequence[Sample]) -> float:
     return float(max((sample.rss for sample in samples), default=0))
 
 

@@ -7,6 +7,7 @@ and plain numbers is kept of a run that was read: some 40 bytes.
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Runs that are named as examples.
 _NAMED: Final = 5
+#: Runs that are kept as they are, the newest, for a report.
+LATEST: Final = 200
 
 
 @dataclass(slots=True)
@@ -68,11 +71,17 @@ class InstrumentHistory:
     #: Jobs that were pruned, of which nothing is measured, and records that could not be read.
     pruned: int = 0
     unreadable: int = 0
+    _latest: list[tuple[float, str, PastRun]] = field(default_factory=list)
 
     @property
     def runs(self) -> int:
         """Runs that were read."""
         return self.verdicts.total()
+
+    @property
+    def latest(self) -> list[PastRun]:
+        """The newest `LATEST` of them, the newest first."""
+        return [run for _, _, run in sorted(self._latest, key=lambda kept: kept[:2], reverse=True)]
 
     def add(self, of_one_run: Iterable[PastRun]) -> None:
         """Add the jobs of one run."""
@@ -85,6 +94,8 @@ class InstrumentHistory:
 
     def _count(self, job: PastRun) -> None:
         self.verdicts[job.verdict] += 1
+        keep = heapq.heappush if len(self._latest) < LATEST else heapq.heappushpop
+        keep(self._latest, (job.ended, f"{job.job}/{self.runs}", job))
         self.first = min(self.first or job.ended, job.ended)
         self.last = max(self.last, job.ended)
         memory, wall, limit = job.used.get("memory"), job.used.get("wall"), job.limits.get("memory")

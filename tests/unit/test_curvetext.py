@@ -74,7 +74,7 @@ samples = st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 1 << 45)), min_si
 moments = st.lists(st.builds(Moment, t=st.floats(0, 1e6), text=st.just("kill")), max_size=16)
 
 
-@given(samples, st.none() | st.integers(1, 1 << 45), moments, st.integers(30, 300), st.integers(2, 20), st.booleans())
+@given(samples, st.none() | st.integers(1, 1 << 45), moments, st.integers(72, 300), st.integers(2, 20), st.booleans())
 def test_no_line_is_wider_than_the_terminal_and_every_column_is_filled_from_below(
     points, limit, events, width, height, blocks
 ):
@@ -91,6 +91,21 @@ def test_no_line_is_wider_than_the_terminal_and_every_column_is_filled_from_belo
         assert filled == sorted(filled)
 
 
+@pytest.mark.parametrize("width", [30, 40, 60])
+def test_on_a_narrow_terminal_no_number_is_cut(width):
+    rows = curve(killed(), width, 5)
+
+    assert all(len(row) <= width for row in rows)
+    assert "limit 5 GiB" in " ".join(rows)
+    assert "100 s" in " ".join(rows)
+
+
+def test_samples_that_count_shared_pages_above_the_peak_say_so():
+    usage = UsageCurve(samples=ramp(top=20 << 20), memory_limit=GiB, wall=100.0, peak=8 << 20)
+
+    assert curve(usage, 80, 5)[-1] == "samples also count pages shared with others: 20 MiB at most"
+
+
 @given(samples, st.integers(1, 200))
 def test_each_stretch_has_its_highest_value_and_none_is_lost(points, columns):
     span = max(points[-1].t, 1.0)
@@ -105,4 +120,4 @@ def test_each_stretch_has_its_highest_value_and_none_is_lost(points, columns):
 def test_the_end_of_time_stands_at_the_right(width):
     rows = curve(killed(), width, 5)
 
-    assert rows[8].endswith("110 s")
+    assert sum(row.endswith("110 s") and row.lstrip().startswith("0 s") for row in rows) == 1
