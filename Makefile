@@ -11,12 +11,12 @@ JOBS ?= 2
 AUTOREDUCE_DATA ?= ../shared/data
 export AUTOREDUCE_DATA
 
-.PHONY: demo test lint acceptance soak fleet bench lab docs clean activemq artemis bubblewrap
+.PHONY: demo test lint acceptance soak fleet bench lab docs clean activemq artemis bubblewrap chromium
 
 demo: $(VENV)/.demo
 	@$(BIN)/autoreduce-supervisor demo
 
-test: lint activemq artemis
+test: lint activemq artemis chromium
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/unit tests/contract tests/host tests/fleet tests/mutants -m "not soak"
 
 lint: $(VENV)/.dev
@@ -32,7 +32,7 @@ fleet: $(VENV)/.dev activemq artemis
 	AUTOREDUCE_SEED=$(SEED) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/fleet
 
 # No dump of stacks on the way: tests last for minutes here, and reading the frames of a running thread may crash it.
-soak: $(VENV)/.dev activemq artemis
+soak: $(VENV)/.dev activemq artemis chromium
 	AUTOREDUCE_SOAK=1 AUTOREDUCE_SEED=$(SEED) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests -m soak --timeout 3600 -o faulthandler_timeout=0
 
 bench: $(VENV)/.dev bubblewrap .bench/.benchexec
@@ -55,6 +55,12 @@ activemq:
 	@test -e /usr/share/activemq/bin/activemq.jar || { \
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends activemq default-jre-headless >/dev/null; \
 	  else echo "activemq is missing; as root: apt-get install -y --no-install-recommends activemq default-jre-headless" >&2; exit 1; fi; }
+
+# The pages are looked at in Debian's browser.
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	  else echo "chromium is missing; as root: apt-get install -y --no-install-recommends chromium fonts-dejavu-core" >&2; exit 1; fi; }
 
 # The other broker comes from Maven Central, in the version of its pom; checksums are checked.
 artemis: .brokers/artemis/.made
