@@ -1,4 +1,6 @@
-"""Draw the figures of tuning.md by the very rule of the product: `PYTHONPATH=. python bench/tuning_plots.py docs/explanation`.
+"""Draw the figures of docs/explanation/tuning.md by the very rule of the product.
+
+    PYTHONPATH=. python bench/tuning_plots.py docs/explanation
 
 Peaks of memory are drawn from a fixed log-normal distribution, so that the figures come out the same each time.
 """
