@@ -57,10 +57,9 @@ def of_exit(ended: Mapping[str, Any], *, job: str, run: str, at: float) -> PastR
     memory gets short, the largest sample of resident memory and of files in memory stands for it.
     """
     verdict, sentence = str(ended.get("verdict") or ""), str(ended.get("sentence") or "")
-    curve = usagecurve.of_exit(ended)
     known = story.used(dict(ended))
     used: dict[str, float | None] = {key: known[key][0] for key in KEYS if key in known}
-    used["memory"] = _memory(ended, curve, used.get("memory"))
+    used["memory"] = _memory(ended, used.get("memory"))
     if verdict == Verdict.completed:
         used = {"output": 0.0, "files": 0.0, **used}
     limits = ended.get("limits")
@@ -74,17 +73,19 @@ def of_exit(ended: Mapping[str, Any], *, job: str, run: str, at: float) -> PastR
         used={key: value for key, value in used.items() if value is not None},
         limits={key: story.number(allowed.get(key)) for key in KEYS},
         killed_at=killed if killed in KEYS else "",
-        stood_still=verdict == Verdict.wall_limit and _stood_still(curve),
+        # The curve is read only where it decides something: it is most of a record.
+        stood_still=verdict == Verdict.wall_limit and _stood_still(usagecurve.of_exit(ended)),
     )
 
 
-def _memory(ended: Mapping[str, Any], curve: UsageCurve, peak: float | None) -> float | None:
+def _memory(ended: Mapping[str, Any], peak: float | None) -> float | None:
     usage = ended.get("usage")
     anonymous = usage.get("anonymous") if isinstance(usage, dict) else None
     counted = story.number(anonymous.get("value")) if isinstance(anonymous, dict) else None
-    if peak is None or not counted or not curve.samples:
+    if peak is None or not counted or counted >= peak:
         return peak
-    return min(peak, max(counted, *(float(sample.rss) for sample in curve.samples)))
+    curve = usagecurve.of_exit(ended)
+    return min(peak, max(counted, curve.sampled)) if curve.samples else peak
 
 
 def _stood_still(curve: UsageCurve) -> bool:

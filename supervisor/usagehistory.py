@@ -146,7 +146,7 @@ def read(layout: Layout, instrument: str, since: float) -> InstrumentHistory:
     """
     history = InstrumentHistory(instrument=instrument)
     folder = layout.path("by-run", names.encode(instrument))
-    for run in durable.names(folder):
+    for run in durable.listing(folder):  # in order: the examples are the same each time
         history.add(_jobs_of_run(layout, os.path.join(folder, run), since, history))
     history.pruned = _pruned(layout, instrument, since)
     return history
