@@ -17,7 +17,7 @@ import time
 import documented
 import pytest
 from embedded import Embedded
-from test_config_import import ISIS, SNS
+from oldworkers import ISIS, SNS
 from waiting import wait_until
 
 from supervisor import cli, exitcodes, hosts, pinned, rundir

@@ -292,9 +292,10 @@ class Agent:
 
     def let(self, run):
         """Open this host's gate for a run."""
-        with open(f"{GATES}/{run}", "w") as file:
+        with open(f"{GATES}/{run}.new", "w") as file:
             file.write(self.name)
-        os.chmod(f"{GATES}/{run}", 0o644)
+        os.chmod(f"{GATES}/{run}.new", 0o644)
+        os.rename(f"{GATES}/{run}.new", f"{GATES}/{run}")  # a script that sees the gate reads the whole name
 
     def verb(self, verb, *arguments):
         """Run a verb as the service user."""
