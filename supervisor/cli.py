@@ -22,6 +22,7 @@ VERBS = {
     "start": "daemon",
     "stop": "daemon",
     "restart": "daemon",
+    "reload": "reload",
     "status": "status",
     "submit": "submit",
     "cancel": "cancel",
@@ -46,6 +47,7 @@ SUMMARIES = {
     "start": "serve in the background",
     "stop": "stop the supervisor of this host; runs go on",
     "restart": "stop and start",
+    "reload": "apply a changed configuration without a restart",
     "status": "say whether the supervisor of this host runs, and what it does",
     "submit": "put a run into the store without a broker",
     "cancel": "cancel a run that waits or is under way",
@@ -59,7 +61,7 @@ SUMMARIES = {
     "why": "say what became of a job, and why",
     "doctor": "say what this host proves and has, and the command that mends what it lacks",
     "check-config": "check a configuration and name every problem in it",
-    "config": "show the configuration in force, or convert an old worker's",
+    "config": "show the configuration, say what has changed in it, or convert an old worker's",
 }
 #: Verbs whose boxes are made by the person who asks.
 _AT_A_DESK = ("run", "replay", "demo")

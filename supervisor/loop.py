@@ -65,6 +65,8 @@ class Loop:
         *,
         on_state: Callable[[dict[str, object]], None],
         luck: random.Random,
+        cores: int = 1,
+        on_reload: Callable[[], None] = lambda: None,
     ) -> None:
         """Decide for `slots` runs at a time.
 
@@ -74,9 +76,14 @@ class Loop:
             failing: profiles that do not work here, each with why.
             on_state: is told what `status` shows.
             luck: the dice of the pauses.
+            cores: of this host, for the slots of a later configuration.
+            on_reload: has the configuration read again; returns at once.
         """
         self._settings = settings
         self._slots = slots
+        self._cores = cores
+        self._on_reload = on_reload
+        self._reload_asked = False
         self._on_state = on_state
         self._failing = failing
         self._luck = luck
@@ -146,6 +153,10 @@ class Loop:
     def stop(self) -> None:
         """Stop intake and end; shepherds run on."""
         self._stopping = True
+
+    def reload(self) -> None:
+        """Have the configuration read again; a signal may call this."""
+        self._reload_asked = True
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -242,6 +253,10 @@ class Loop:
                     self._scan_soon()
             case polled.Inspected():
                 self._inspected(event)
+            case polled.Adopted():
+                self._adopted(event.command)
+            case polled.Restated():
+                self._said = ()
             case polled.Fenced():
                 self._stand_down = StandDown(
                     event.why,
@@ -452,10 +467,23 @@ class Loop:
     def _publication(self, key: str) -> Publication:
         return self._publications.setdefault(key, Publication(key=key))
 
+    def _adopted(self, command: polled.Adopt) -> None:
+        """Decide by another configuration from now on; runs under way keep their plan."""
+        self._settings = command.settings
+        self._slots = command.settings.host.slot_count(self._cores)
+        self._failing = command.offers.failing
+        self._candidates.clear()  # they were found by the old one
+        self._said = ()
+        self._scan_soon()
+        command.done()
+
     # --- each turn ----------------------------------------------------------------------------------------------------
 
     def _reconcile(self) -> None:
         now = time.monotonic()
+        if self._reload_asked:
+            self._reload_asked = False
+            self._on_reload()
         if self._stand_down is not None:
             self._stopping = self._stopping or self._stand_down.is_done(self._runs, self._decided, now)
             self._describe(now)

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from supervisor.intake import Poison
+    from supervisor.offers import Offers
     from supervisor.order import Head
     from supervisor.records import Identity
+    from supervisor.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +72,22 @@ class Describe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt:
+    """Use another configuration for what is claimed from now on."""
+
+    settings: Settings
+    #: What this host offers under it.
+    offers: Offers
+    #: Called when all of the supervisor uses it.
+    done: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """End the poller after a last heartbeat."""
 
 
-Command = Take | Scan | Claim | Inspect | Mark | Describe | Stop
+Command = Take | Scan | Claim | Inspect | Mark | Describe | Adopt | Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +220,18 @@ class Inspected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """Another configuration is in force."""
+
+    command: Adopt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restated:
+    """Something that `status` shows beside the loop's own state has changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fenced:
     """An operator has declared this boot of this host dead: nothing more is claimed or sent, and the process ends."""
 
@@ -259,6 +284,8 @@ Found = (
     | Decided
     | NotClaimed
     | Inspected
+    | Adopted
+    | Restated
     | Fenced
     | Damaged
     | StoreTrouble

@@ -119,6 +119,16 @@ class Scanner:
         self._refresh()
         return sorted(entry for group in self._entries.groups.values() for entry in group)
 
+    def tune(self, *, unplaceable_after: float, max_attempts: int) -> None:
+        """Judge by another configuration from now on: every job may have another place now."""
+        self._unplaceable_after = unplaceable_after
+        self._max_attempts = max_attempts
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Leave no RB alone at the next scan: what kept its jobs from running may have changed."""
+        self._quiet.clear()
+
     def follow(self, part: str) -> None:
         """Look at the job of this part of a `waiting` name in each scan from now on."""
         self._followed[part] = None

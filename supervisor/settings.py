@@ -9,7 +9,7 @@ writes them ("10 s", "8 GiB") and pass the same checks as a file. The model is p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -33,12 +33,13 @@ _REMEMBER = 90 * _DAY
 
 
 class Store(Section):
-    """The shared store: one folder, seen by every host of the fleet. Changes here need a restart."""
+    """The shared store: one folder, seen by every host of the fleet."""
 
     path: OwnFolder = setting(
         "/var/lib/autoreduce-supervisor/store",
         "Folder of the store. On one machine any local folder serves; a fleet needs one on a shared file "
         "system with working locks.",
+        restart=True,
     )
     max_waiting: StrictInt = setting(
         100_000,
@@ -66,14 +67,17 @@ class Store(Section):
         False,
         "Serve from a network file system although no recorded pass of `doctor --peer` names this host, or its mount "
         "breaks locks. Two runs of one RB may then overlap; the log, `status` and `doctor` say so.",
+        restart=True,
     )
 
 
 class Host(Section):
-    """This host. Changes here need a restart."""
+    """This host."""
 
     id: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{0,60}$")] = setting(
-        "", "Name of this host in the store, unique in the fleet; empty takes the machine id and the host name."
+        "",
+        "Name of this host in the store, unique in the fleet; empty takes the machine id and the host name.",
+        restart=True,
     )
     slots: StrictInt = setting(
         0, "Runs at one time; reached: further runs wait. 0 takes one for each core.", ge=0, le=10_000
@@ -85,7 +89,9 @@ class Host(Section):
 
 
 class Service(Section):
-    """The service itself. Changes here need a restart."""
+    """The service itself."""
+
+    RESTART: ClassVar[bool] = True
 
     user: Line = setting(
         "",
@@ -98,6 +104,8 @@ class Service(Section):
 
 class Spool(Section):
     """Scratch space of running boxes."""
+
+    RESTART: ClassVar[bool] = True
 
     path: OwnFolder = setting(
         "/var/tmp/autoreduce-supervisor",  # noqa: S108  each box makes a folder of its own in it, mode 0700
@@ -137,7 +145,9 @@ class Retry(Section):
 
 
 class Lock(Section):
-    """The lock of an RB. All hosts of a fleet need the same values; changes here need a restart."""
+    """The lock of an RB. All hosts of a fleet need the same values."""
+
+    RESTART: ClassVar[bool] = True
 
     beat: Duration = setting("10 s", "Pause between two signs of life of a run.", gt=0)
     self_kill_after: Duration = setting(

@@ -42,6 +42,8 @@ from supervisor.hosts import HostBeat, live, live_on, pulse, readable_beat, writ
 from supervisor.leftovers import end_box, is_alive
 from supervisor.nurserylink import NurseryGone
 from supervisor.polled import (
+    Adopt,
+    Adopted,
     Claim,
     Command,
     Damaged,
@@ -116,7 +118,6 @@ class Poller(threading.Thread):
         self._layout = layout
         self._facts = facts
         self._nursery = nursery
-        self._offers = offers
         self._tell = tell
         self._orders: queue.SimpleQueue[Command] = queue.SimpleQueue()
         #: What failed and may not be lost, in order; the loop bounds how many messages it hands over at a time.
@@ -134,38 +135,14 @@ class Poller(threading.Thread):
         self._fenced = False
         self._since = time.time()
         self._watch = Watch()
-        around = Surroundings(
-            host=facts.host,
-            boot=facts.boot,
-            takeover_after=settings.lock.takeover_after,
-            max_attempts=settings.publish.max_attempts,
-            now=time.time,
-            monotonic=time.monotonic,
-            is_alive=is_alive,
-            end_box=lambda run: end_box(run, settings.spool.path, settings.service.run_dir),
-            serves=self._serves,
-            ending=lambda of, n, ruling: ending_of(
-                of, n, ruling, settings, facts, why=self._unplaceable(of) if ruling is Ruling.REFUSE else ""
-            ),
-            refuses=self._refuses,
-        )
-        self._claimer = Claimer(layout, around)
+        self._claimer = Claimer(layout, self._surroundings())
         self._runs = ActiveRuns(settings, layout, facts, self._claimer, tell)
-        own = HostBeat(
-            host=facts.host,
-            boot=facts.boot,
-            counter=0,
-            slots=0,
-            running=0,
-            version=facts.code_version,
-            level=offers.level,
-            roots=list(settings.paths.data_roots),
-            result_roots=list(settings.paths.result_roots),
-            interpreters=sorted(offers.working),
-            failing=dict(offers.failing),
-        )
         self._fleet = Fleet(
-            layout, own, beat=settings.lock.beat, takeover_after=settings.lock.takeover_after, monotonic=time.monotonic
+            layout,
+            self._own_beat(offers),
+            beat=settings.lock.beat,
+            takeover_after=settings.lock.takeover_after,
+            monotonic=time.monotonic,
         )
         #: What runs need, by instrument and software, and by job where roots matter.
         self._needs: dict[tuple[str, ...], Needs] = {}
@@ -184,6 +161,42 @@ class Poller(threading.Thread):
         )
         #: When the last turn began, by the monotonic clock: silence means that the store hangs.
         self.last_turn = time.monotonic()
+
+    def _surroundings(self) -> Surroundings:
+        """Return what a claim needs to know of this host, by the configuration in force."""
+        settings, facts = self._settings, self._facts
+        return Surroundings(
+            host=facts.host,
+            boot=facts.boot,
+            takeover_after=settings.lock.takeover_after,
+            max_attempts=settings.publish.max_attempts,
+            now=time.time,
+            monotonic=time.monotonic,
+            is_alive=is_alive,
+            end_box=lambda run: end_box(run, settings.spool.path, settings.service.run_dir),
+            serves=self._serves,
+            ending=lambda of, n, ruling: ending_of(
+                of, n, ruling, settings, facts, why=self._unplaceable(of) if ruling is Ruling.REFUSE else ""
+            ),
+            refuses=self._refuses,
+        )
+
+    def _own_beat(self, offers: Offers) -> HostBeat:
+        """Return what the heartbeat says of this host as long as its configuration stays."""
+        settings, facts = self._settings, self._facts
+        return HostBeat(
+            host=facts.host,
+            boot=facts.boot,
+            counter=0,
+            slots=0,
+            running=0,
+            version=facts.code_version,
+            level=offers.level,
+            roots=list(settings.paths.data_roots),
+            result_roots=list(settings.paths.result_roots),
+            interpreters=sorted(offers.working),
+            failing=dict(offers.failing),
+        )
 
     def order(self, command: Command) -> None:
         """Have `command` done; any thread may call this."""
@@ -345,12 +358,28 @@ class Poller(threading.Thread):
                 self._runs.inspect(command.run)
             case Mark():
                 self._mark(command)
+            case Adopt():
+                self._adopt(command)
             case Stop():
                 self._ended = True
                 self._described = Describe(
                     slots=self._described.slots, running=self._described.running, state="stopped"
                 )
                 self._beat_host()
+
+    def _adopt(self, command: Adopt) -> None:
+        """Use another configuration from here on: for what is claimed, ended, scanned and pruned."""
+        settings = self._settings = command.settings
+        self._facts = replace(self._facts, closures=command.offers.closures)
+        self._needs.clear()
+        self._fleet.offer(self._own_beat(command.offers))
+        self._claimer.tune(self._surroundings())
+        self._scanner.tune(
+            unplaceable_after=settings.publish.unplaceable_after, max_attempts=settings.publish.max_attempts
+        )
+        self._pruner.tune(keep=settings.store.keep, remember=settings.store.remember)
+        self._next_beat = 0.0  # the fleet is told at once
+        self._tell(Adopted(command=command))
 
     def _match_cancels(self) -> None:
         journal.match_remembered(self._layout, time.time())
@@ -498,10 +527,9 @@ class Poller(threading.Thread):
 
     # --- this host --------------------------------------------------------------------------------------------
 
-    def _serves(self, instrument: str, software: str) -> bool:
-        if not self._settings.instrument_for(instrument).enabled:
-            return False
-        return not self._offers.why_not(self._settings, instrument, software)
+    def _serves(self, of: Request) -> bool:
+        """Look again, after the epoch is linked, whether a job can run here."""
+        return self._place(of) is Place.HERE
 
     def _place(self, card: Card | Request) -> Place:
         """Where a job can run."""

@@ -71,8 +71,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(args: argparse.Namespace) -> Settings | int:
     """Return the settings, or the exit status after every problem was printed."""
+    whole = configuration(args)
+    return whole if isinstance(whole, int) else whole.settings
+
+
+def configuration(args: argparse.Namespace) -> config.Configuration | int:
+    """Return the configuration, or the exit status after every problem was printed."""
     try:
-        return config.load(args.config)
+        return config.load_whole(args.config)
     except config.ConfigProblems as found:
         print(found, file=sys.stderr)
         return CONFIG

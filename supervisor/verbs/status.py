@@ -86,6 +86,7 @@ def read(settings: Settings) -> dict[str, Any]:
         "held": state.get("held", 0),
         "runs_in_trouble": [{"job": job, **trouble.to_json()} for job, trouble in storenotes.told(run_dir)],
         "broker": state.get("broker", "not looked at yet"),
+        "config": state.get("config", {}),
     }
 
 
@@ -128,6 +129,22 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     if status["unproven"]:
         rows.append(f"CAUTION: {shown.line(status['unproven'], 600)}")
     rows.append(f"broker:  {shown.line(status['broker'])}")
+    return rows + _config(status["config"], now)
+
+
+def _config(config: object, now: float) -> list[str]:
+    """Return what came of the last reload, where somebody has to do something about it."""
+    if not isinstance(config, dict):
+        return []
+    rows = []
+    problems, restart, told = config.get("problems"), config.get("restart"), config.get("told")
+    if isinstance(problems, list) and problems and isinstance(told, int | float):
+        rows.append(
+            f"config:  a reload was refused, {shown.moment(told, now)}; the configuration before it is in force"
+        )
+        rows += [f"         {shown.line(problem, 600)}" for problem in problems]
+    if isinstance(restart, list) and restart:
+        rows.append(f"config:  needs a restart: {', '.join(shown.line(key) for key in restart)}")
     return rows
 
 
