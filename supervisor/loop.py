@@ -123,6 +123,8 @@ class Loop:
         self._waiting = 0
         #: How many jobs no living host takes, and why one of them.
         self._nowhere = (0, "")
+        #: Why runs of an instrument wait in the whole fleet, by instrument.
+        self._disabled: Mapping[str, str] = {}
         self._stopping = False
         #: An operator has declared this boot dead.
         self._stand_down: StandDown | None = None
@@ -362,6 +364,8 @@ class Loop:
         self._scanning = False
         self._waiting = event.waiting
         self._nowhere = (event.nowhere, event.why_nowhere)
+        if event.disabled != self._disabled:
+            self._disabled, self._said = event.disabled, ()
         self._release()
         now = time.monotonic()
         self._next_scan = now + self._pause(event)
@@ -544,6 +548,7 @@ class Loop:
                 "waiting": self._waiting,
                 "nowhere": {"jobs": self._nowhere[0], "why": self._nowhere[1]},
                 "failing": dict(self._failing),
+                "disabled": dict(self._disabled),
                 "store": store,
                 "store_since": since,
                 "held": held,

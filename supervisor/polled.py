@@ -159,6 +159,8 @@ class Scanned:
     more: bool = False
     #: How many jobs no living host takes, as far as they were looked at, and why one of them.
     nowhere: int = 0
+    #: Why runs of an instrument wait in the whole fleet, by instrument.
+    disabled: Mapping[str, str] = field(default_factory=dict)
     why_nowhere: str = ""
 
 

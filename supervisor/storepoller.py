@@ -35,6 +35,7 @@ from supervisor import (
 from supervisor.activeruns import ActiveRuns, active_run
 from supervisor.cells import RbCells
 from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
+from supervisor.disabling import DisabledInstruments, is_disabled
 from supervisor.ends import ending_of
 from supervisor.fleet import Fleet
 from supervisor.hosting import Place
@@ -146,6 +147,7 @@ class Poller(threading.Thread):
         )
         #: What runs need, by instrument and software, and by job where roots matter.
         self._needs: dict[tuple[str, ...], Needs] = {}
+        self._disabled = DisabledInstruments(layout)
         self._scanner = Scanner(
             layout,
             place=self._place,
@@ -390,6 +392,8 @@ class Poller(threading.Thread):
             self._adopted = True
         self._fleet.look()
         scanner = self._scanner
+        if self._disabled.look():
+            scanner.look_again()
         heads, finished, count = scanner.scan(most=command.most, busy=command.busy, served=command.served)
         stuck = next(iter(scanner.nowhere.values()), None)
         self._tell(
@@ -400,6 +404,7 @@ class Poller(threading.Thread):
                 stretch=order.stretch(self._fleet.rivals),
                 due_in=scanner.due_in(),
                 more=scanner.more,
+                disabled=self._disabled.sentences(),
                 nowhere=len(scanner.nowhere),
                 why_nowhere="" if stuck is None else hosting.why_not(self._fleet.own, self._needs_of(stuck)),
             )
@@ -529,11 +534,11 @@ class Poller(threading.Thread):
 
     def _serves(self, of: Request) -> bool:
         """Look again, after the epoch is linked, whether a job can run here."""
-        return self._place(of) is Place.HERE
+        return self._place(of) is Place.HERE and not is_disabled(self._layout, of.instrument)
 
     def _place(self, card: Card | Request) -> Place:
         """Where a job can run."""
-        if not self._settings.instrument_for(card.instrument).enabled:
+        if card.instrument in self._disabled or not self._settings.instrument_for(card.instrument).enabled:
             return Place.DISABLED
         return hosting.place(self._needs_of(card), self._fleet.own, self._fleet.living)
 

@@ -42,15 +42,21 @@ class OpenStore:
 
         Hosts speak by their heartbeats; where none is heard of, only the configuration does.
         """
+        from supervisor.disabling import DisabledInstruments
         from supervisor.hosting import needs_of, why_not
+
+        disabled = DisabledInstruments(self.layout)
+        disabled.look()
 
         lately = now - _BEATS * self.settings.lock.beat - _SKEW
         beats = [beat for beat in hosts.all_beats(self.layout) if beat.state != "stopped" and beat.time > lately]
         known: dict[tuple[str, str], str] = {}
 
         def ask(instrument: str, software: str) -> str:
+            if instrument in disabled:
+                return disabled.sentence(instrument)
             if not self.settings.instrument_for(instrument).enabled:
-                return f"{instrument} is disabled"
+                return f"instrument {instrument} is disabled by the configuration of this host"
             needs = needs_of(self.settings, instrument, software)
             reasons = [why_not(beat, needs) for beat in beats]
             return "" if not reasons or "" in reasons else reasons[0]

@@ -79,6 +79,7 @@ def read(settings: Settings) -> dict[str, Any]:
         "waiting": state.get("waiting"),
         "failing": state.get("failing", {}),
         "nowhere": state.get("nowhere", {}),
+        "disabled": state.get("disabled", {}),
         "max_waiting": settings.store.max_waiting,
         "store": state.get("store", "not looked at yet"),
         "unproven": state.get("unproven", ""),
@@ -113,6 +114,9 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     failing = status["failing"]
     if isinstance(failing, dict):
         rows += [f"failing: {shown.line(name)}: {shown.line(why, 400)}" for name, why in failing.items()]
+    disabled = status["disabled"]
+    if isinstance(disabled, dict):
+        rows += [f"waits:   {shown.line(why, 600)}" for why in disabled.values()]
     nowhere = status["nowhere"]
     if isinstance(nowhere, dict) and nowhere.get("jobs"):
         rows.append(f"stuck:   {nowhere['jobs']} that no living host takes: {shown.line(nowhere.get('why'), 400)}")
