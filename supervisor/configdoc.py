@@ -42,6 +42,7 @@ _NAMED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "LET",
         {
             "enabled": False,
+            "concurrency": 2,
             "mode": "module",
             "require": "hostile",
             "network": True,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from supervisor.admission import Wants
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from supervisor.admission import Occupied
     from supervisor.intake import Poison
     from supervisor.offers import Offers
     from supervisor.order import Head
@@ -36,6 +39,10 @@ class Scan:
     busy: frozenset[str] = frozenset()
     #: When each RB was last served here, by a monotonic clock.
     served: Mapping[str, float] = field(default_factory=dict)
+    #: What is reserved here; None where nothing keeps a run from beginning.
+    occupied: Occupied | None = None
+    #: An RB that is looked at before all others: its run has waited for room.
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +75,9 @@ class Describe:
     slots: int
     running: int
     state: str
-    detail: dict[str, Any] = field(default_factory=dict)
+    #: What runs have reserved, bytes, and why some jobs wait for room here.
+    memory_taken: int = 0
+    waits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +114,8 @@ class ActiveRun:
     run: str = ""
     #: Seconds since 1970.
     since: float = 0.0
+    #: What its limits reserve.
+    wants: Wants = field(default_factory=Wants)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

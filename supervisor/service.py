@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sandbox.capacity import capacity
 from sandbox.linux import proctree, rlimits
 from supervisor import floors, hosts, lockproof
 from supervisor.brokerfrom import link_settings
@@ -100,20 +101,19 @@ class Service:
             log.warning("CAUTION: %s", self.unproven)
         facts = replace(facts_of(settings), unproven=self.unproven)
         offers = find_out(settings)  # here, while there is one thread
-        facts = replace(facts, closures=offers.closures)
+        facts = replace(facts, closures=offers.closures, capacity=capacity())
         for problem in floors.problems(settings, offers.level):
             log.error("%s", problem)
         for profile, why in offers.failing.items():
             log.error("The profile %s does not work on this host, its runs are not taken: %s.", profile, why)
-        cores = len(os.sched_getaffinity(0))
-        slots = settings.host.slot_count(cores)
+        slots = settings.host.slot_count(max(1, facts.capacity.cpus))
         loop = Loop(
             settings,
             slots,
             offers.failing,
             on_state=self._describe,
             luck=random.Random(),
-            cores=cores,
+            capacity=facts.capacity,
             on_reload=self._reload,
         )
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)

@@ -19,7 +19,7 @@ from supervisor.settings_interpreter import Interpreter
 from supervisor.settings_messages import Broker, Queues, Replies
 from supervisor.settings_paths import PathSettings
 from supervisor.settings_runs import InstrumentSettings, Isolation, LimitSettings, Provenance, Skip
-from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, setting
+from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, Size, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,27 @@ class Host(Section):
     )
     slots: StrictInt = setting(
         0, "Runs at one time; reached: further runs wait. 0 takes one for each core.", ge=0, le=10_000
+    )
+
+    memory: Size = setting(
+        0,
+        "Memory for runs: one starts only if its `limits.memory` fits beside those of the runs under way, else it "
+        "waits, or goes to a host that has room. A run without a limit has the host to itself. 0 takes nine tenths of "
+        "the host's memory, or of the least limit of the control groups that the service is in; but never less than "
+        "the `limits.memory` of every run.",
+    )
+    cpus: StrictFloat | StrictInt = setting(
+        0,
+        "Processors for runs: as for memory, by `limits.cpus`; runs without that limit are bound by the slots alone. "
+        "0 takes every core.",
+        ge=0,
+        le=100_000,
+        allow_inf_nan=False,
+    )
+    reserve_after: Duration = setting(
+        "5 min",
+        "A run that waited for room on this host for so long gets it next: smaller ones begin only where they leave "
+        "it room.",
     )
 
     def slot_count(self, cores: int) -> int:
@@ -235,6 +256,13 @@ class Settings(Section):
             yield (
                 f"store.remember: a message that is delivered again after {self.store.remember / _DAY:g} d runs "
                 f"again; write at least {_REMEMBER / _DAY:g} d, and more than brokers and producers keep messages"
+            )
+
+        usual = self.limits_for("").memory
+        if self.host.memory and (usual is None or usual > self.host.memory):
+            yield (
+                "host.memory: a run with the limits.memory of every run does not fit, so that this host takes only "
+                "those whose instrument or RB has a smaller one; raise host.memory, or lower limits.memory"
             )
 
     def limits_for(self, instrument: str, rb: str | None = None) -> Limits:

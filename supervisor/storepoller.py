@@ -33,6 +33,7 @@ from supervisor import (
     storenotes,
 )
 from supervisor.activeruns import ActiveRuns, active_run
+from supervisor.admission import room_of, wants_of_needs
 from supervisor.cells import RbCells
 from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
 from supervisor.disabling import DisabledInstruments, is_disabled
@@ -157,6 +158,7 @@ class Poller(threading.Thread):
             may_publish=self._may_publish,
             has_left_take=lambda cells: self._claimer.left_take(cells) is not None,
             now=time.time,
+            wants=lambda card: wants_of_needs(self._needs_here(card)),
         )
         self._pruner = Pruner(
             layout, keep=settings.store.keep, remember=settings.store.remember, host=facts.host, now=time.time
@@ -186,6 +188,7 @@ class Poller(threading.Thread):
     def _own_beat(self, offers: Offers) -> HostBeat:
         """Return what the heartbeat says of this host as long as its configuration stays."""
         settings, facts = self._settings, self._facts
+        room = room_of(settings, facts.capacity)
         return HostBeat(
             host=facts.host,
             boot=facts.boot,
@@ -194,6 +197,8 @@ class Poller(threading.Thread):
             running=0,
             version=facts.code_version,
             level=offers.level,
+            memory=room.memory,
+            cpus=room.cpus,
             roots=list(settings.paths.data_roots),
             result_roots=list(settings.paths.result_roots),
             interpreters=sorted(offers.working),
@@ -394,7 +399,13 @@ class Poller(threading.Thread):
         scanner = self._scanner
         if self._disabled.look():
             scanner.look_again()
-        heads, finished, count = scanner.scan(most=command.most, busy=command.busy, served=command.served)
+        heads, finished, count = scanner.scan(
+            most=command.most,
+            busy=command.busy,
+            served=command.served,
+            fits=command.occupied.fits if command.occupied is not None else lambda _: True,
+            first=command.first,
+        )
         stuck = next(iter(scanner.nowhere.values()), None)
         self._tell(
             Scanned(
@@ -471,6 +482,10 @@ class Poller(threading.Thread):
         if wanted is None:
             self._tell(NotClaimed(rb_part=head.rb, why="its request cannot be seen", cool_down=_COOL))
             return
+        if not head.slotless and wants_of_needs(self._needs_here(wanted)) != head.wants:
+            # It was admitted by the limits of another configuration.
+            self._tell(NotClaimed(rb_part=head.rb, why="its limits have changed since", cool_down=0.0))
+            return
         result = self._claimer.claim(wanted, tidy=head.tidy, overtaken=lambda: self._is_overtaken(head))
         if isinstance(result, Ended):
             self._tell(NotClaimed(rb_part=head.rb, why="ended without a run", cool_down=0.0))
@@ -502,7 +517,7 @@ class Poller(threading.Thread):
             plan = self._plan(claimed)
             job = self._layout.job(claimed.request.job).root
             shepherd = self._nursery.fork(plan, claimed.lock.fileno(), job, self._facts.boot)
-            run = active_run(claimed.request, head.rb, claimed.n, claimed.errand, shepherd)
+            run = active_run(claimed.request, head.rb, claimed.n, claimed.errand, shepherd, head.wants)
             if claimed.errand == "run":
                 self._runs.begin(claimed, run)
                 begun = True
@@ -542,13 +557,20 @@ class Poller(threading.Thread):
             return Place.DISABLED
         return hosting.place(self._needs_of(card), self._fleet.own, self._fleet.living)
 
-    def _needs_of(self, card: Card | Request) -> Needs:
-        key: tuple[str, ...] = (card.instrument, card.software)
+    def _needs_here(self, card: Card | Request) -> Needs:
+        """What a job needs, but for the roots of its files."""
+        # Few RBs have limits of their own: all others need what their instrument and software do.
+        rb = card.rb if card.rb in self._settings.limits.rb else ""
+        key: tuple[str, ...] = (card.instrument, card.software, rb)
         needs = self._needs.get(key)
         if needs is None:
             if len(self._needs) >= _NEEDS:
                 self._needs.clear()
-            needs = self._needs[key] = hosting.needs_of(self._settings, card.instrument, card.software)
+            needs = self._needs[key] = hosting.needs_of(self._settings, card.instrument, card.software, rb)
+        return needs
+
+    def _needs_of(self, card: Card | Request) -> Needs:
+        needs = self._needs_here(card)
         if not self._fleet.uneven:
             return needs
         whole = self._needs.get((card.job,))
@@ -601,6 +623,8 @@ class Poller(threading.Thread):
                 counter=self._counter,
                 slots=said.slots,
                 running=said.running,
+                memory_taken=said.memory_taken,
+                waits=dict(said.waits),
                 time=time.time(),
                 state="stopped" if self._fenced else said.state,
                 pid=os.getpid(),

@@ -9,7 +9,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from sandbox.limits import format_duration
+from sandbox.limits import format_duration, format_size
 from supervisor import hosts, rundir, shown, storenotes
 from supervisor.exitcodes import INTERNAL, NOT_RUNNING, OK
 from supervisor.verbs import opened
@@ -76,6 +76,8 @@ def read(settings: Settings) -> dict[str, Any]:
         "since": since,
         "slots": state.get("slots"),
         "runs": runs if isinstance(runs, list) else [],
+        "memory": state.get("memory", {}),
+        "waits": state.get("waits", {}),
         "waiting": state.get("waiting"),
         "failing": state.get("failing", {}),
         "nowhere": state.get("nowhere", {}),
@@ -106,6 +108,7 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     runs, slots = status["runs"], status["slots"]
     rows.append(f"slots:   {len(runs)} of {slots} busy" if isinstance(slots, int) else "slots:   not described yet")
     rows += [f"         {_run(run, now)}" for run in runs if isinstance(run, dict)]
+    rows += _room(status["memory"], status["waits"])
     waiting = status["waiting"]
     if isinstance(waiting, int):
         full = waiting >= status["max_waiting"]
@@ -134,6 +137,18 @@ def text(status: dict[str, Any], now: float) -> list[str]:
         rows.append(f"CAUTION: {shown.line(status['unproven'], 600)}")
     rows.append(f"broker:  {shown.line(status['broker'])}")
     return rows + _config(status["config"], now)
+
+
+def _room(memory: object, waits: object) -> list[str]:
+    """Return how much memory the limits of what runs reserve, and which jobs wait for room."""
+    rows = []
+    if isinstance(memory, dict):
+        limits, room = memory.get("limits"), memory.get("room")
+        if isinstance(limits, int) and isinstance(room, int) and room > 0 and limits >= 0:
+            rows.append(f"memory:  {format_size(limits)} of {format_size(room)} reserved by limits")
+    if isinstance(waits, dict):
+        rows += [f"         job {shown.line(job)} waits: {shown.line(why, 300)}" for job, why in waits.items()]
+    return rows
 
 
 def _config(config: object, now: float) -> list[str]:
