@@ -68,7 +68,7 @@ def _disable(store: OpenStore, instrument: str, why: str) -> list[str]:
     if known is None:  # enabled at this very moment: the later word counts
         return [f"instrument {instrument} was enabled at the same time by somebody else; say disable again"]
     again = "" if new else " (it was before, and that word stays)"
-    return [f"{disabling.told(known)}{again}", _waiting(store, instrument, "wait for enable; what runs goes on")]
+    return [f"{disabling.told(known)}{again}", _waiting(store, instrument, "what waits stays until enable, what runs goes on")]
 
 
 def _enable(store: OpenStore, instrument: str, _why: str) -> list[str]:
@@ -76,7 +76,7 @@ def _enable(store: OpenStore, instrument: str, _why: str) -> list[str]:
     if known is None:
         rows = [f"instrument {instrument} was not disabled; nothing changes"]
     else:
-        rows = [f"instrument {instrument} is enabled", _waiting(store, instrument, "go on")]
+        rows = [f"instrument {instrument} is enabled", _waiting(store, instrument, "what waits goes on")]
     if not store.settings.instrument_for(instrument).enabled:
         rows.append(
             f"caution: instrument.{instrument}.enabled is false in the configuration of this host, which takes no run "
@@ -89,4 +89,4 @@ def _waiting(store: OpenStore, instrument: str, what: str) -> str:
     part = part_of(instrument)
     listed = (waiting.parse(name) for name in durable.names(store.layout.waiting))
     count = sum(entry is not None and entry.instrument == part for entry in listed)
-    return f"{count} of its jobs are not finished with: those that wait {what}"
+    return f"{count} of its jobs are not finished with: {what}"
