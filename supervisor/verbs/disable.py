@@ -68,7 +68,10 @@ def _disable(store: OpenStore, instrument: str, why: str) -> list[str]:
     if known is None:  # enabled at this very moment: the later word counts
         return [f"instrument {instrument} was enabled at the same time by somebody else; say disable again"]
     again = "" if new else " (it was before, and that word stays)"
-    return [f"{disabling.told(known)}{again}", _waiting(store, instrument, "what waits stays until enable, what runs goes on")]
+    return [
+        f"{disabling.told(known)}{again}",
+        _waiting(store, instrument, "what waits stays until enable, what runs goes on"),
+    ]
 
 
 def _enable(store: OpenStore, instrument: str, _why: str) -> list[str]:
