@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supervisor import durable, journal, records
+from supervisor.admission import Wants, wants_of
 from supervisor.attempts import run_record
 from supervisor.cells import RbCells
 from supervisor.leftovers import end_box, is_alive, signal_exactly, sweep_spool
@@ -53,6 +54,7 @@ class ActiveRuns:
         self, settings: Settings, layout: Layout, facts: HostFacts, claimer: Claimer, tell: Callable[[Found], None]
     ) -> None:
         """Look at the runs of the host of `facts`; what is found goes to `tell`."""
+        self._settings = settings
         self._layout = layout
         self._facts = facts
         self._claimer = claimer
@@ -225,11 +227,18 @@ class ActiveRuns:
             if not decided:
                 self._claimer.clear(rb)  # no other host can while we live, and we may have no slot for it
             return []
-        return [(active_run(wanted, part, last, "run", record.shepherd), decided)]
+        return [(active_run(wanted, part, last, "run", record.shepherd, self._wants(wanted, record)), decided)]
+
+    def _wants(self, of: Request, record: records.RunRecord) -> Wants:
+        """Return what a run that was found reserves: the limits that it began with, or else those of today."""
+        memory, cpus = (record.limits.get(key) for key in ("memory", "cpus"))
+        if not record.limits or not (memory is None or isinstance(memory, int)):
+            return wants_of(self._settings, of.instrument, of.rb)
+        return Wants(instrument=of.instrument, memory=memory, cpus=cpus if isinstance(cpus, int | float) else None)
 
 
-def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identity) -> ActiveRun:
-    """Return what the loop keeps of a shepherd."""
+def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identity, wants: Wants) -> ActiveRun:
+    """Return what the loop keeps of a shepherd; `wants` is what its run reserves."""
     return ActiveRun(
         job=of.job,
         rb=of.rb,
@@ -240,4 +249,5 @@ def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identit
         instrument=of.instrument,
         run=of.run,
         since=time.time(),
+        wants=wants,
     )

@@ -70,8 +70,8 @@ class Surroundings:
     #: Whether the process of a `run.json` lives, and whether any process of its box does (ending what is left).
     is_alive: Callable[[records.Identity], bool]
     end_box: Callable[[RunRecord], bool]
-    #: Whether this host takes runs of an instrument that ask for a software.
-    serves: Callable[[str, str], bool]
+    #: Whether a job can run on this host now, by fresh looks.
+    serves: Callable[[Request], bool]
     #: The committed outcome of a job that ends without a run: (request, epoch, verdict, why).
     ending: Callable[[Request, int, Ruling], Outcome]
     #: Whether no host that was ever seen could take a job for long enough to refuse it.
@@ -91,6 +91,10 @@ class Claimer:
         self._looked_after: dict[tuple[str, int, int], float] = {}
         #: When the counters of a holder were last looked at from outside its lock, by the monotonic clock.
         self._looked_at: dict[str, float] = {}
+
+    def tune(self, around: Surroundings) -> None:
+        """Claim with other facts of the host from now on: its configuration has changed."""
+        self._around = around
 
     def claim(
         self, request: Request, *, tidy: bool = False, overtaken: Callable[[], bool] = lambda: False
@@ -359,7 +363,7 @@ class Claimer:
             waiting=durable.exists(self._layout.path("waiting", waiting.entry_of(request).name)),
             cancelled=durable.exists(place.cancel),
             not_before=read_not_before(place),
-            enabled=self._around.serves(request.instrument, request.software),
+            enabled=self._around.serves(request),
             lost_attempts=past.lost,
             max_attempts=self._around.max_attempts,
             unplaceable=self._around.refuses(request),

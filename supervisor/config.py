@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,6 +28,35 @@ class ConfigProblems(Exception):
         self.origin = origin
         #: One sentence each: key, value, what to write.
         self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A configuration that can be used, and what it was read from."""
+
+    #: The file, absolute; None for the default one, which need not be there.
+    path: str | None
+    #: What it is called in sentences: the file as it was named, or "defaults".
+    origin: str
+    #: The tables as they were written.
+    document: dict[str, Any]
+    settings: Settings
+
+
+def load_whole(path: str | None = None) -> Configuration:
+    """Reads a configuration file and keeps what it was read from.
+
+    Args:
+        path: The file; None as for `load`.
+
+    Raises:
+        ConfigProblems: The file cannot be read or something in it is wrong.
+    """
+    origin, text = read(path)
+    document = tables(text, origin)
+    settings = validate(document, origin)
+    where = None if path is None else os.path.abspath(path)
+    return Configuration(path=where, origin=origin, document=document, settings=settings)
 
 
 def load(path: str | None = None) -> Settings:
@@ -80,7 +110,15 @@ def parse(text: str, origin: str) -> Settings:
     Raises:
         ConfigProblems: The text is no TOML or something in it is wrong.
     """
-    document = tables(text, origin)
+    return validate(tables(text, origin), origin)
+
+
+def validate(document: dict[str, Any], origin: str) -> Settings:
+    """Makes settings of the tables of a configuration (pure).
+
+    Raises:
+        ConfigProblems: Something in them is wrong.
+    """
     try:
         return Settings.model_validate(document)
     except ValidationError as error:

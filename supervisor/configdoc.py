@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import PydanticUndefined
 
-from supervisor.configwords import fields_of, is_section, section_in
+from supervisor.configwords import fields_of, is_section, needs_restart, section_in
 from supervisor.settings import Settings
 from supervisor.tomltext import bare, toml
 
@@ -27,6 +27,7 @@ SAMPLE: Final = "etc/autoreduce/supervisor.toml"
 PAGE: Final = "docs/reference/config.md"
 
 _WIDTH: Final = 110
+_RESTART: Final = "A change needs a restart."
 #: Tables that are named after an instrument or an RB, with an example each: a default would name nothing.
 _NAMED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "limits.instrument": ("ENGINX", {"memory": "16 GiB", "wall": "8 h"}),
@@ -41,6 +42,7 @@ _NAMED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "LET",
         {
             "enabled": False,
+            "concurrency": 2,
             "mode": "module",
             "require": "hostile",
             "network": True,
@@ -91,6 +93,9 @@ def page() -> str:
         'Sizes are whole bytes or text such as `"512 MiB"` and `"8 GiB"`.',
         'Times are seconds or text such as `"200 ms"`, `"90 s"` and `"1 h 30 min"`.',
         "Instrument names are compared in upper case.",
+        "",
+        "`autoreduce-supervisor reload` applies a changed file to runs that are claimed later.",
+        "Keys whose change needs a restart say so, themselves or by their section.",
     ]
     for name, section, keys in _sections():
         lines += ["", f"## `[{name}]`" if keys else f"## `[{name}.NAME]`", "", _sentences(_about(section))]
@@ -136,10 +141,15 @@ def _sections() -> Iterator[tuple[str, type[Section], list[tuple[str, Any, str]]
 def _keys(section: type[Section], name: str = "") -> list[tuple[str, Any, str]]:
     fields = fields_of(section).items()
     return [
-        (key, _default(field), str(field.description))
+        (key, _default(field), _text(section, key, str(field.description)))
         for key, field in fields
         if f"{name}.{key}" not in _NAMED and not is_section(field.annotation)
     ]
+
+
+def _text(section: type[Section], key: str, text: str) -> str:
+    """Returns the text of a key; where its section holds both kinds, with a word on those that need a restart."""
+    return f"{text} {_RESTART}" if needs_restart(section, key) and _RESTART not in _about(section) else text
 
 
 def _default(field: Any) -> Any:
@@ -154,7 +164,9 @@ def _examples(name: str) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
 
 
 def _about(section: type[Section]) -> str:
-    return " ".join((section.__doc__ or "").split())
+    text = " ".join((section.__doc__ or "").split())
+    keys = [key for key, field in fields_of(section).items() if section_in(field.annotation) is None]
+    return f"{text} {_RESTART}" if keys and all(needs_restart(section, key) for key in keys) else text
 
 
 def _sentences(text: str) -> str:

@@ -6,12 +6,12 @@ password, only for the file that holds one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.limits import KEYS
 from supervisor import shown
 from supervisor.configorigin import Lines
-from supervisor.configwords import fields_of, is_section, section_in, written
+from supervisor.configwords import fields_of, is_section, is_table, section_in, written
 from supervisor.settings import Settings
 from supervisor.settings_runs import InstrumentSettings
 from supervisor.tomltext import bare, path, toml
@@ -121,7 +121,7 @@ def _table(
         below = section_in(field.annotation)
         if is_section(field.annotation) and below:
             inner.append(([*place, key], below, part.get(key, {})))
-        elif below and _is_table(field.annotation):
+        elif below and is_table(field.annotation):
             inner += [([*place, key, name], below, content) for name, content in part.get(key, {}).items()]
         elif key in part:
             yield _row(key, part[key], origin([*place, key]))
@@ -129,11 +129,6 @@ def _table(
             yield _row(key, field.default, origin([*place, key]))
     for where, model, content in inner:
         yield from _table(where, model, content, origin, everything=everything)
-
-
-def _is_table(annotation: Any) -> bool:
-    """Says whether a key holds a table of sections by name; a list of sections is a value."""
-    return getattr(annotation, "__origin__", None) is dict or any(map(_is_table, get_args(annotation)))
 
 
 def _default(section: type[Section], *keys: str) -> Any:

@@ -81,6 +81,18 @@ def fields_of(section: type[Section]) -> dict[str, Any]:
     return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
+def is_table(annotation: Any) -> bool:
+    """Says whether a key holds a table of sections by name; a list of sections is a value."""
+    return getattr(annotation, "__origin__", None) is dict or any(map(is_table, get_args(annotation)))
+
+
+def needs_restart(section: type[Section], key: str) -> bool:
+    """Says whether a change of a key needs a restart: as the key says, or else its section."""
+    extra = fields_of(section)[key].json_schema_extra
+    said = extra.get("restart") if isinstance(extra, dict) else None
+    return section.RESTART if said is None else bool(said)
+
+
 def section_in(annotation: Any) -> type[Section] | None:
     """Returns the section that an annotation holds, itself or as the content of a table or list."""
     if isinstance(annotation, type) and issubclass(annotation, Section):

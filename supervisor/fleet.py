@@ -44,6 +44,12 @@ class Fleet:
         self._known: tuple[HostBeat, ...] = (own,)
         self._living: tuple[HostBeat, ...] = (own,)
 
+    def offer(self, own: HostBeat) -> None:
+        """Offer something else from now on."""
+        self._own = own
+        self._known = (own, *self._known[1:])
+        self._living = (own, *self._living[1:])
+
     def look(self) -> None:
         """Read the heartbeats again if that is due; a host whose record cannot be read is not heard of.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sandbox.limits import format_size
 from supervisor import floors, paths, request
 from supervisor.pathrules import under
 from supervisor.profiles import NoProfile
@@ -45,24 +46,35 @@ class Needs:
     floor: str
     #: Name of the profile of its interpreter; "" where the site knows none for its software, which is told elsewhere.
     profile: str
+    #: Its limits: bytes and processors; None for no limit, which fits everywhere.
+    memory: int | None = None
+    cpus: float | None = None
     #: Its data files and its result folder by their archive names; empty where nobody needs to know.
     data: tuple[str, ...] = ()
     result: str = ""
 
 
-def needs_of(settings: Settings, instrument: str, software: str) -> Needs:
+def needs_of(settings: Settings, instrument: str, software: str, rb: str = "") -> Needs:
     """Return what a run needs, but for the roots of its files.
 
     Args:
         settings: the configuration in force.
         instrument: upper case.
         software: what the message asks for.
+        rb: its RB, which may have limits of its own.
     """
+    limits = settings.limits_for(instrument, rb)
     try:
         profile = settings.interpreter_for(instrument, software).name
     except NoProfile:
         profile = ""
-    return Needs(instrument=instrument, floor=settings.floor_for(instrument), profile=profile)
+    return Needs(
+        instrument=instrument,
+        floor=settings.floor_for(instrument),
+        profile=profile,
+        memory=limits.memory,
+        cpus=limits.cpus,
+    )
 
 
 def with_paths(needs: Needs, of: Request, rules: PathRules) -> Needs:
@@ -87,6 +99,15 @@ def why_not(offer: HostBeat, needs: Needs, *, roots: bool = True) -> str:
         return (
             f'isolation "{needs.floor}" is required for {needs.instrument}, and host {offer.host} proves '
             f'"{offer.level}" only'
+        )
+    if offer.memory and needs.memory is not None and needs.memory > offer.memory:
+        return (
+            f"a limit of {format_size(needs.memory)} of memory is required for {needs.instrument}, and host "
+            f"{offer.host} has {format_size(offer.memory)} for runs"
+        )
+    if offer.cpus and needs.cpus is not None and needs.cpus > offer.cpus:
+        return (
+            f"{needs.cpus:g} processors are required for {needs.instrument}, and host {offer.host} has {offer.cpus:g}"
         )
     if needs.profile in offer.failing:
         return offer.failing[needs.profile]
@@ -122,7 +143,7 @@ def uneven(own: HostBeat, living: Iterable[HostBeat]) -> bool:
 
 
 def unplaceable(needs: Needs, known: Iterable[HostBeat]) -> str:
-    """Return why no host that was ever seen can take a run for its isolation or interpreter; "" where one can.
+    """Return why no host that was ever seen can take a run for its isolation, size or interpreter; "" where one can.
 
     A root that nobody serves is no reason: an archive that is not mounted comes back.
     """

@@ -48,6 +48,12 @@ class HostBeat:
     unproven: str = ""
     #: Formats of the store that it can read; a host of before there were two says nothing and reads the first.
     reads: list[int] = field(default_factory=lambda: [1])
+    #: What runs may reserve by their limits, bytes and processors; 0: it does not say, or has no bound.
+    memory: int = 0
+    cpus: float = 0.0
+    #: What those under way have reserved, bytes; and why jobs that could run there wait for room, some of them.
+    memory_taken: int = 0
+    waits: dict[str, str] = field(default_factory=dict)
     #: What kept the store from being used, as `storehealth.Trouble`: what lasts, else what was last; {} for nothing.
     trouble: dict[str, Any] = field(default_factory=dict)
 

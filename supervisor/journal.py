@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CANCEL_EXPIRES = 24 * 3600.0
 #: Times that a folder is made again which pruning removed as empty, or moved away, before it could be used.
 _TRIES = 10
-_FOLDERS = ("hosts", "waiting", "by-run", "cancels", "rb", "jobs", "poison", "tombstones")
+_FOLDERS = ("hosts", "waiting", "by-run", "cancels", "rb", "jobs", "poison", "tombstones", "disabled")
 
 
 class Taken(StrEnum):

@@ -189,6 +189,10 @@ class Layout:
         """The operator's word that this boot of a host is dead; void for any other boot."""
         return self.path("hosts", f"{names.encode(host)}.{names.encode(boot)}.fence")
 
+    def disabled(self, instrument: str) -> str:
+        """The operator's word that runs of an instrument (upper case) wait."""
+        return self.path("disabled", names.encode(instrument))
+
     def poison(self, digest: str) -> str:
         """A message that could not be taken, with its reply."""
         return self.path("poison", digest)

@@ -14,9 +14,12 @@ import select
 import signal
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from supervisor import broker, order, polled
+from sandbox.capacity import Capacity
+from supervisor import admission, broker, order, polled
+from supervisor.admission import Admission
 from supervisor.leftovers import is_alive, signal_exactly
 from supervisor.publication import Phase, Publication
 from supervisor.standdown import StandDown
@@ -46,6 +49,10 @@ _SLOW = 5.0
 _JITTER = (0.5, 1.0)
 #: Heads that a scan finds beyond twice the free slots: others may hold their locks.
 _SPARE = 8
+#: RBs of which it is remembered when they were served last.
+_SERVED = 4096
+#: Jobs of which it is told why they wait for room.
+_WAITS = 20
 #: Longest pause between two errands of one RB, seconds.
 _LONGEST_COOL = 60.0
 
@@ -65,6 +72,8 @@ class Loop:
         *,
         on_state: Callable[[dict[str, object]], None],
         luck: random.Random,
+        capacity: Capacity | None = None,
+        on_reload: Callable[[], None] = lambda: None,
     ) -> None:
         """Decide for `slots` runs at a time.
 
@@ -74,9 +83,18 @@ class Loop:
             failing: profiles that do not work here, each with why.
             on_state: is told what `status` shows.
             luck: the dice of the pauses.
+            capacity: what this host has for runs; None bounds nothing but the slots.
+            on_reload: has the configuration read again; returns at once.
         """
         self._settings = settings
         self._slots = slots
+        self._capacity = capacity or Capacity()
+        room = replace(admission.room_of(settings, self._capacity), slots=slots)
+        self._admission = Admission(room, reserve_after=settings.host.reserve_after)
+        #: Why jobs that could run here wait for room, as of the last look.
+        self._waits: dict[str, str] = {}
+        self._on_reload = on_reload
+        self._reload_asked = False
         self._on_state = on_state
         self._failing = failing
         self._luck = luck
@@ -116,6 +134,8 @@ class Loop:
         self._waiting = 0
         #: How many jobs no living host takes, and why one of them.
         self._nowhere = (0, "")
+        #: Why runs of an instrument wait in the whole fleet, by instrument.
+        self._disabled: Mapping[str, str] = {}
         self._stopping = False
         #: An operator has declared this boot dead.
         self._stand_down: StandDown | None = None
@@ -146,6 +166,10 @@ class Loop:
     def stop(self) -> None:
         """Stop intake and end; shepherds run on."""
         self._stopping = True
+
+    def reload(self) -> None:
+        """Have the configuration read again; a signal may call this."""
+        self._reload_asked = True
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -233,15 +257,21 @@ class Loop:
                 self._publication(f"job {event.job}").begin(event.reply)
             case polled.Decided():
                 self._decided.add((event.run.rb, event.run.n))
+                self._admission.free(event.run.rb_part)
                 self._scan_soon()
             case polled.NotClaimed():
                 self._claiming.discard(event.rb_part)
+                self._admission.free(event.rb_part)
                 self._cool[event.rb_part] = time.monotonic() + event.cool_down
                 self._claim_next()
                 if event.cool_down == 0 or (self._more and not self._candidates):
                     self._scan_soon()
             case polled.Inspected():
                 self._inspected(event)
+            case polled.Adopted():
+                self._adopted(event.command)
+            case polled.Restated():
+                self._said = ()
             case polled.Fenced():
                 self._stand_down = StandDown(
                     event.why,
@@ -347,6 +377,8 @@ class Loop:
         self._scanning = False
         self._waiting = event.waiting
         self._nowhere = (event.nowhere, event.why_nowhere)
+        if event.disabled != self._disabled:
+            self._disabled, self._said = event.disabled, ()
         self._release()
         now = time.monotonic()
         self._next_scan = now + self._pause(event)
@@ -361,6 +393,10 @@ class Loop:
             job: left if left == _UNMARKED else left - 1 for job, left in self._told.items() if left not in (0, 1)
         }
         self._more = event.more
+        self._waits = {}
+        held = self._admission.reserved
+        if held and self._free() > 0 and not any(head.rb == held for head in event.heads):
+            self._admission.forget(held)  # it was looked at first, and may not begin now
         self._candidates = deque(
             order.choose(event.heads, free=len(event.heads), busy=self._busy(now), served=self._served, now=time.time())
         )
@@ -389,10 +425,27 @@ class Loop:
             if not head.slotless and len(self._claiming) >= self._free():
                 left.append(head)
                 continue
+            if not head.slotless and not self._is_admitted(head):
+                continue  # the next look finds it again: whatever ends here brings one about
             self._claiming.add(head.rb)
-            self._served[head.rb] = time.monotonic()
+            self._serve(head.rb)
             self._claim(head)
         self._candidates = left
+
+    def _is_admitted(self, head: Head) -> bool:
+        """Take room for a run, or note why it has to wait."""
+        most = self._settings.instrument_for(head.wants.instrument).concurrency or None
+        why = self._admission.ask(head.rb, head.job, head.wants, time.monotonic(), most=most)
+        if why and len(self._waits) < _WAITS:
+            self._waits[head.job] = why
+        return not why
+
+    def _serve(self, rb_part: str) -> None:
+        """Note that an RB is served now; of very many, those served longest ago count as never served."""
+        self._served.pop(rb_part, None)
+        self._served[rb_part] = time.monotonic()
+        if len(self._served) > _SERVED:
+            del self._served[next(iter(self._served))]
 
     def _claim(self, head: Head) -> None:
         log.debug("Claiming RB of job %s.", head.job)
@@ -406,6 +459,8 @@ class Loop:
         self._claiming.discard(run.rb_part)
         key = (run.rb, run.n)
         self._runs[key] = run
+        if run.errand == "run":
+            self._admission.take(run.rb_part, run.wants, time.monotonic())
         try:
             fd = os.pidfd_open(run.shepherd.pid)
         except ProcessLookupError:
@@ -432,7 +487,8 @@ class Loop:
 
     def _inspected(self, event: polled.Inspected) -> None:
         run = event.run
-        self._runs.pop((run.rb, run.n), None)
+        if self._runs.pop((run.rb, run.n), None) is not None and (run.rb, run.n) not in self._decided:
+            self._admission.free(run.rb_part)
         self._decided.discard((run.rb, run.n))
         self._scan_soon()
         if run.errand != "run":
@@ -452,10 +508,25 @@ class Loop:
     def _publication(self, key: str) -> Publication:
         return self._publications.setdefault(key, Publication(key=key))
 
+    def _adopted(self, command: polled.Adopt) -> None:
+        """Decide by another configuration from now on; runs under way keep their plan."""
+        self._settings = command.settings
+        room = admission.room_of(command.settings, self._capacity)
+        self._slots = room.slots
+        self._admission.tune(room, reserve_after=command.settings.host.reserve_after)
+        self._failing = command.offers.failing
+        self._candidates.clear()  # they were found by the old one
+        self._said = ()
+        self._scan_soon()
+        command.done()
+
     # --- each turn ----------------------------------------------------------------------------------------------------
 
     def _reconcile(self) -> None:
         now = time.monotonic()
+        if self._reload_asked:
+            self._reload_asked = False
+            self._on_reload()
         if self._stand_down is not None:
             self._stopping = self._stopping or self._stand_down.is_done(self._runs, self._decided, now)
             self._describe(now)
@@ -464,7 +535,15 @@ class Loop:
         if now >= self._next_scan and not self._scanning:
             self._scanning = True
             wanted = _SPARE + 2 * self._free() if self._free() > 0 else 0
-            self._order(polled.Scan(most=wanted, busy=self._busy(now), served=dict(self._served)))
+            self._order(
+                polled.Scan(
+                    most=wanted,
+                    busy=self._busy(now),
+                    served=dict(self._served),
+                    occupied=admission.occupied(self._admission, self._settings),
+                    first=self._admission.reserved,
+                )
+            )
         self._cool = {part: until for part, until in self._cool.items() if until > now}
         self._describe(now)
 
@@ -499,12 +578,21 @@ class Loop:
         # What is held back is told with trouble alone: else each message would be a new state.
         held = 0 if store == "well" and self._waiting < self._settings.store.max_waiting else self._untaken
         connected = self._link is None or self._link.connected
-        said: tuple[object, ...] = (len(self._runs), self._waiting, self._nowhere, store, held, connected)
+        waits = tuple(self._waits.items())
+        said: tuple[object, ...] = (len(self._runs), self._waiting, self._nowhere, store, held, connected, waits)
         if said == self._said:
             return
         self._said = said
         running = self._slots - self._free()
-        self._order(polled.Describe(slots=self._slots, running=running, state="running"))
+        self._order(
+            polled.Describe(
+                slots=self._slots,
+                running=running,
+                state="running",
+                memory_taken=self._admission.memory,
+                waits=dict(self._waits),
+            )
+        )
         self._on_state(
             {
                 "slots": self._slots,
@@ -513,9 +601,12 @@ class Loop:
                     for r in self._runs.values()
                     if r.errand == "run"
                 ],
+                "memory": {"limits": self._admission.memory, "room": self._admission.room.memory},
+                "waits": dict(self._waits),
                 "waiting": self._waiting,
                 "nowhere": {"jobs": self._nowhere[0], "why": self._nowhere[1]},
                 "failing": dict(self._failing),
+                "disabled": dict(self._disabled),
                 "store": store,
                 "store_since": since,
                 "held": held,

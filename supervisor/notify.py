@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Notifier:
     def ready(self, *, main_pid: int = 0) -> None:
         """Say that the start is complete; `main_pid` names the main process where that is another than the caller."""
         self._say(*([f"MAINPID={main_pid}"] if main_pid else []), "READY=1")
+
+    def reloading(self) -> None:
+        """Say that a configuration is being taken up; `ready` ends it (sd_notify(3), "RELOADING=1")."""
+        self._say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """Say that the end has begun."""

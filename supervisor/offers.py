@@ -1,6 +1,7 @@
 """What this host offers to runs: the isolation that it proves, and the interpreters that work on it.
 
-Tried once, when the service starts and still has one thread; an instrument that the host cannot serve is stepped over
+Tried when the service starts and still has one thread, and again by a process of its own (`reprobe`) when a reload
+changes what is to be tried; an instrument that the host cannot serve is stepped over
 by it, and its runs wait for a host that can, or for an operator (DESIGN §5, "Order"; §6, "Interpreter profile").
 
 Each profile is tried without a tree first, which tells what it needs to be seen, and then behind one. The level is
@@ -15,13 +16,14 @@ import shlex
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sandbox.interpreter import Interpreter, Unfit, needs_of, probe
 from sandbox.proving import Proof, prove
 from supervisor import floors
-from supervisor.profiles import NoProfile, Profile
+from supervisor.boxarguments import closure_from_json, closure_to_json
+from supervisor.profiles import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -54,24 +56,29 @@ class Offers:
     #: Profiles that do not, each with why.
     failing: Mapping[str, str] = field(default_factory=dict)
 
-    def why_not(self, settings: Settings, instrument: str, software: str = "") -> str:
-        """Return why this host cannot serve a run, "" where it can (pure).
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON, without how it was proven."""
+        return {
+            "level": self.level,
+            "proven": self.proof is not None,
+            "working": {name: asdict(facts) for name, facts in self.working.items()},
+            "closures": {name: closure_to_json(closure) for name, closure in self.closures.items()},
+            "failing": dict(self.failing),
+        }
 
-        Args:
-            settings: the configuration in force.
-            instrument: upper case.
-            software: what the message asks for; unknown software is not this host's fault, and no reason here.
-        """
-        floor = settings.floor_for(instrument)
-        if not floors.enough(floor, self.level):
-            return f'isolation "{floor}" is required for {instrument}, and this host proves "{self.level}" only'
-        if not self.failing:
-            return ""  # asked for each job that waits, at each look: nothing is worked out where all is well
-        try:
-            profile = settings.interpreter_for(instrument, software)
-        except NoProfile:
-            return ""
-        return self.failing.get(profile.name, "")
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the offers of `to_json`."""
+        closures = {name: closure_from_json(each) for name, each in record["closures"].items()}
+        return cls(
+            level=record["level"],
+            working={
+                name: Interpreter(**{**facts, "path": tuple(facts["path"]), "mapped": tuple(facts["mapped"])})
+                for name, facts in record["working"].items()
+            },
+            closures={name: closure for name, closure in closures.items() if closure is not None},
+            failing=dict(record["failing"]),
+        )
 
 
 @dataclass(slots=True)

@@ -7,8 +7,10 @@ RBs: priority with aging, and round-robin among equals, so that two hundred runs
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
+
+from supervisor.admission import Wants
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,6 +36,8 @@ class Head:
     slotless: bool = False
     #: The job is decided; a promotion or a take is left undone.
     tidy: bool = False
+    #: What its run reserves of a host.
+    wants: Wants = field(default_factory=Wants)
 
 
 def by_rb(entries: Iterable[Entry]) -> dict[str, list[Entry]]:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sandbox.capacity import Capacity
 from supervisor import paths, replies, request, seclusion
 from supervisor.boxarguments import closure_to_json
 from supervisor.family import Family
@@ -31,6 +32,8 @@ class HostFacts:
     code_version: str
     #: What the interpreters need behind a tree, by the name of their profile.
     closures: Mapping[str, Closure] = field(default_factory=dict)
+    #: What this host has for boxes.
+    capacity: Capacity = field(default_factory=Capacity)
     #: Why locks between hosts are not proven here, "" where they are or need not be.
     unproven: str = ""
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from supervisor.admission import Wants
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from supervisor.admission import Occupied
     from supervisor.intake import Poison
+    from supervisor.offers import Offers
     from supervisor.order import Head
     from supervisor.records import Identity
+    from supervisor.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,10 @@ class Scan:
     busy: frozenset[str] = frozenset()
     #: When each RB was last served here, by a monotonic clock.
     served: Mapping[str, float] = field(default_factory=dict)
+    #: What is reserved here; None where nothing keeps a run from beginning.
+    occupied: Occupied | None = None
+    #: An RB that is looked at before all others: its run has waited for room.
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,20 @@ class Describe:
     slots: int
     running: int
     state: str
-    detail: dict[str, Any] = field(default_factory=dict)
+    #: What runs have reserved, bytes, and why some jobs wait for room here.
+    memory_taken: int = 0
+    waits: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt:
+    """Use another configuration for what is claimed from now on."""
+
+    settings: Settings
+    #: What this host offers under it.
+    offers: Offers
+    #: Called when all of the supervisor uses it.
+    done: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +96,7 @@ class Stop:
     """End the poller after a last heartbeat."""
 
 
-Command = Take | Scan | Claim | Inspect | Mark | Describe | Stop
+Command = Take | Scan | Claim | Inspect | Mark | Describe | Adopt | Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +114,8 @@ class ActiveRun:
     run: str = ""
     #: Seconds since 1970.
     since: float = 0.0
+    #: What its limits reserve.
+    wants: Wants = field(default_factory=Wants)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +170,8 @@ class Scanned:
     more: bool = False
     #: How many jobs no living host takes, as far as they were looked at, and why one of them.
     nowhere: int = 0
+    #: Why runs of an instrument wait in the whole fleet, by instrument.
+    disabled: Mapping[str, str] = field(default_factory=dict)
     why_nowhere: str = ""
 
 
@@ -207,6 +233,18 @@ class Inspected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """Another configuration is in force."""
+
+    command: Adopt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restated:
+    """Something that `status` shows beside the loop's own state has changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fenced:
     """An operator has declared this boot of this host dead: nothing more is claimed or sent, and the process ends."""
 
@@ -259,6 +297,8 @@ Found = (
     | Decided
     | NotClaimed
     | Inspected
+    | Adopted
+    | Restated
     | Fenced
     | Damaged
     | StoreTrouble

@@ -102,6 +102,11 @@ class Pruner:
         #: When the next turn is due, by the monotonic clock.
         self.due_at = 0.0
 
+    def tune(self, *, keep: float, remember: float) -> None:
+        """Keep jobs and tombstones for other times (seconds) from now on."""
+        self._keep = keep
+        self._remember = remember
+
     def turn(self) -> None:
         """Do some of what is to be done, if it is time.
 

@@ -199,6 +199,8 @@ class RunRecord:
     scratch: str
     version: str
     time: float
+    #: The limits it runs with, as `sandbox.limits.Limits.to_json`; {} in a record of before they were kept.
+    limits: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from supervisor import durable, journal, names, order, records, tombstones
+from supervisor.admission import Wants
 from supervisor.attempts import history, read_not_before
 from supervisor.cells import RbCells, read_final
 from supervisor.entries import Entries
@@ -34,6 +35,8 @@ _ROTATION_LEAST = 10
 _ROTATION = 200
 #: Cards kept in memory.
 _CARDS = 20_000
+#: Heads without room that one scan looks at.
+_UNFIT = 32
 #: Seconds for which an RB without a job that may run here is left alone, unless something comes or goes in it.
 _QUIET: Final = 10.0
 
@@ -76,6 +79,7 @@ class Scanner:
         may_publish: Callable[[records.Epoch], bool],
         has_left_take: Callable[[RbCells], bool],
         now: Callable[[], float],
+        wants: Callable[[Card], Wants] = lambda _card: Wants(),
     ) -> None:
         """Scan the store of `layout`.
 
@@ -88,8 +92,10 @@ class Scanner:
             may_publish: whether this host sends the replies of an epoch (its own, or of a host that is silent).
             has_left_take: whether a promoter of this host died in this RB.
             now: seconds since 1970.
+            wants: what a run of the job reserves of its host.
         """
         self._layout = layout
+        self._wants = wants
         self._place = place
         self._unplaceable = unplaceable
         self._unplaceable_after = unplaceable_after
@@ -119,6 +125,16 @@ class Scanner:
         self._refresh()
         return sorted(entry for group in self._entries.groups.values() for entry in group)
 
+    def tune(self, *, unplaceable_after: float, max_attempts: int) -> None:
+        """Judge by another configuration from now on: every job may have another place now."""
+        self._unplaceable_after = unplaceable_after
+        self._max_attempts = max_attempts
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Leave no RB alone at the next scan: what kept its jobs from running may have changed."""
+        self._quiet.clear()
+
     def follow(self, part: str) -> None:
         """Look at the job of this part of a `waiting` name in each scan from now on."""
         self._followed[part] = None
@@ -129,7 +145,13 @@ class Scanner:
         return min((at - now for at in self._due.values() if at > now), default=None)
 
     def scan(
-        self, *, most: int | None = None, busy: Collection[str] = (), served: Mapping[str, float] | None = None
+        self,
+        *,
+        most: int | None = None,
+        busy: Collection[str] = (),
+        served: Mapping[str, float] | None = None,
+        fits: Callable[[Wants], bool] = lambda _wants: True,
+        first: str = "",
     ) -> tuple[list[Head], list[Finished], int]:
         """Return the heads to claim, the jobs to publish, and how many wait.
 
@@ -137,12 +159,17 @@ class Scanner:
             most: runs to be found at most; None for one of each RB.
             busy: RBs that run here or cool down: nothing of theirs can begin.
             served: when each RB was last served here; see `order.key`.
+            fits: whether there is room for a run; those without are found as well, some of them, and do not count.
+            first: an RB that is looked at before all others.
         """
         self._refresh()
         heads: list[Head] = []
         finished: list[Finished] = []
         looked: set[str] = set()
-        self._find_heads(heads, finished, looked, most, busy, served or {})
+        groups = {part: group for part, group in self._entries.groups.items() if part not in busy}
+        if first in groups and most != 0:
+            self._find_heads({first: groups.pop(first)}, heads, finished, looked, None, {}, fits)
+        self._find_heads(groups, heads, finished, looked, most, served or {}, fits)
         for entry in self._others(looked):
             self._look_safely(entry, heads, finished, behind=True)
         self._scanned = True
@@ -159,28 +186,29 @@ class Scanner:
 
     def _find_heads(
         self,
+        groups: Mapping[str, list[Entry]],
         heads: list[Head],
         finished: list[Finished],
         looked: set[str],
         most: int | None,
-        busy: Collection[str],
         served: Mapping[str, float],
+        fits: Callable[[Wants], bool],
     ) -> None:
         now = self._now()
-        groups = self._entries.groups
-        ranking = order.Ranking(
-            (group for part, group in groups.items() if part not in busy and not self._is_quiet(part, now)), served, now
-        )
-        found = 0
+        ranking = order.Ranking((group for part, group in groups.items() if not self._is_quiet(part, now)), served, now)
+        found = unfit = 0
         while ranking and (most is None or found < most):
             group, position = ranking.pop()
             entry = group[position]
+            if unfit >= _UNFIT and (card := self._cards.get(entry.job)) is not None and not fits(self._wants(card)):
+                continue  # known to find no room: not looked at, so that those behind it cost no more for it
             sight = _Sight.STEPPED_OVER
             if self._due.get(entry.job, 0.0) <= now:
                 looked.add(entry.job)
                 sight = self._look_safely(entry, heads, finished, behind=False)
             if sight is _Sight.HEAD:
-                found += 1
+                has_room = fits(heads[-1].wants)
+                found, unfit = found + has_room, unfit + (not has_room)
             elif sight is not _Sight.ELSEWHERE and position + 1 < len(group):
                 ranking.step_over(group, position)
             elif sight is not _Sight.UNSEEN:
@@ -263,7 +291,7 @@ class Scanner:
             heads.append(Head(entry=entry, rb=entry.rb, job=card.job, slotless=True))
             return _Sight.STEPPED_OVER
         if ruling is Ruling.RUN and not behind:
-            heads.append(Head(entry=entry, rb=entry.rb, job=card.job))
+            heads.append(Head(entry=entry, rb=entry.rb, job=card.job, wants=self._wants(card)))
             return _Sight.HEAD
         return _Sight.ELSEWHERE if ruling is Ruling.ELSEWHERE else _Sight.STEPPED_OVER
 

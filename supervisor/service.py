@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sandbox.capacity import capacity
 from sandbox.linux import proctree, rlimits
 from supervisor import floors, hosts, lockproof
 from supervisor.brokerfrom import link_settings
@@ -28,13 +29,15 @@ from supervisor.nurserylink import NurseryLink
 from supervisor.offers import find_out
 from supervisor.pinned import code_version
 from supervisor.plans import HostFacts
-from supervisor.polled import Stop
+from supervisor.polled import Restated, Stop
+from supervisor.reloading import Reloader
 from supervisor.rundir import IDENTITY_FILE, STATE_FILE, write_local
 from supervisor.storepoller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from supervisor.config import Configuration
     from supervisor.notify import Notifier
     from supervisor.settings import Settings
 
@@ -68,12 +71,13 @@ def facts_of(settings: Settings) -> HostFacts:
 class Service:
     """One supervisor in the foreground of this process."""
 
-    settings: Settings
+    configuration: Configuration
     notifier: Notifier
     #: A unit of its own runs the nursery; none is started from here.
     nursery_unit: bool = False
     #: Why locks between hosts are not proven here, "" where they are or need not be.
     unproven: str = ""
+    reloader: Reloader | None = None
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -97,22 +101,37 @@ class Service:
             log.warning("CAUTION: %s", self.unproven)
         facts = replace(facts_of(settings), unproven=self.unproven)
         offers = find_out(settings)  # here, while there is one thread
-        facts = replace(facts, closures=offers.closures)
+        facts = replace(facts, closures=offers.closures, capacity=capacity())
         for problem in floors.problems(settings, offers.level):
             log.error("%s", problem)
         for profile, why in offers.failing.items():
             log.error("The profile %s does not work on this host, its runs are not taken: %s.", profile, why)
-        slots = settings.host.slot_count(len(os.sched_getaffinity(0)))
-        loop = Loop(settings, slots, offers.failing, on_state=self._describe, luck=random.Random())
+        slots = settings.host.slot_count(max(1, facts.capacity.cpus))
+        loop = Loop(
+            settings,
+            slots,
+            offers.failing,
+            on_state=self._describe,
+            luck=random.Random(),
+            capacity=facts.capacity,
+            on_reload=self._reload,
+        )
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.stop())
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, lambda *_: loop.reload())
         nursery = NurseryLink(
             run_dir, facts.code_version, os.path.join(run_dir, "nursery.log"), start=not self.nursery_unit
         )
         poller = Poller(settings, layout, facts, nursery, offers, loop.tell)
         poller.take_identity()
+        self.reloader = Reloader(
+            self.configuration,
+            offers,
+            notifier=self.notifier,
+            adopt=poller.order,
+            told=lambda: loop.tell(Restated()),
+        )
         nursery.ensure()
         link = self._link(loop)
         me = proctree.identity(os.getpid())
@@ -139,10 +158,20 @@ class Service:
             raise HostFenced(loop.fenced)
         log.info("Stopped; runs go on under their shepherds.")
 
+    @property
+    def settings(self) -> Settings:
+        """The configuration that the service was started with."""
+        return self.configuration.settings
+
+    def _reload(self) -> None:
+        assert self.reloader is not None
+        self.reloader.ask()
+
     def _describe(self, state: dict[str, object]) -> None:
         """Show how it goes: to `status`, and to the service manager in one line."""
+        own = {"unproven": self.unproven, "config": self.reloader.state if self.reloader is not None else {}}
         try:
-            write_local(self.settings.service.run_dir, STATE_FILE, {**state, "unproven": self.unproven})
+            write_local(self.settings.service.run_dir, STATE_FILE, {**state, **own})
         except OSError as error:  # a full run directory ends nobody
             log.error('"%s" cannot be written, status shows what was: %s.', STATE_FILE, error)  # noqa: TRY400  # no defect
         self.notifier.status(status_line(state))

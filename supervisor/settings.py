@@ -9,7 +9,7 @@ writes them ("10 s", "8 GiB") and pass the same checks as a file. The model is p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -20,7 +20,7 @@ from supervisor.settings_messages import Broker, Queues, Replies
 from supervisor.settings_paths import PathSettings
 from supervisor.settings_runs import InstrumentSettings, Isolation, LimitSettings, Provenance, Skip
 from supervisor.settings_tune import Tune
-from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, setting
+from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, Size, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,12 +34,13 @@ _REMEMBER = 90 * _DAY
 
 
 class Store(Section):
-    """The shared store: one folder, seen by every host of the fleet. Changes here need a restart."""
+    """The shared store: one folder, seen by every host of the fleet."""
 
     path: OwnFolder = setting(
         "/var/lib/autoreduce-supervisor/store",
         "Folder of the store. On one machine any local folder serves; a fleet needs one on a shared file "
         "system with working locks.",
+        restart=True,
     )
     max_waiting: StrictInt = setting(
         100_000,
@@ -67,17 +68,41 @@ class Store(Section):
         False,
         "Serve from a network file system although no recorded pass of `doctor --peer` names this host, or its mount "
         "breaks locks. Two runs of one RB may then overlap; the log, `status` and `doctor` say so.",
+        restart=True,
     )
 
 
 class Host(Section):
-    """This host. Changes here need a restart."""
+    """This host."""
 
     id: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{0,60}$")] = setting(
-        "", "Name of this host in the store, unique in the fleet; empty takes the machine id and the host name."
+        "",
+        "Name of this host in the store, unique in the fleet; empty takes the machine id and the host name.",
+        restart=True,
     )
     slots: StrictInt = setting(
         0, "Runs at one time; reached: further runs wait. 0 takes one for each core.", ge=0, le=10_000
+    )
+
+    memory: Size = setting(
+        0,
+        "Memory for runs: one starts only if its `limits.memory` fits beside those of the runs under way, else it "
+        "waits, or goes to a host that has room. A run without a limit has the host to itself. 0 takes nine tenths of "
+        "the host's memory, or of the least limit of the control groups that the service is in; but never less than "
+        "the `limits.memory` of every run.",
+    )
+    cpus: StrictFloat | StrictInt = setting(
+        0,
+        "Processors for runs: as for memory, by `limits.cpus`; runs without that limit are bound by the slots alone. "
+        "0 takes every core.",
+        ge=0,
+        le=100_000,
+        allow_inf_nan=False,
+    )
+    reserve_after: Duration = setting(
+        "5 min",
+        "A run that waited for room on this host for so long gets it next: smaller ones begin only where they leave "
+        "it room.",
     )
 
     def slot_count(self, cores: int) -> int:
@@ -86,7 +111,9 @@ class Host(Section):
 
 
 class Service(Section):
-    """The service itself. Changes here need a restart."""
+    """The service itself."""
+
+    RESTART: ClassVar[bool] = True
 
     user: Line = setting(
         "",
@@ -99,6 +126,8 @@ class Service(Section):
 
 class Spool(Section):
     """Scratch space of running boxes."""
+
+    RESTART: ClassVar[bool] = True
 
     path: OwnFolder = setting(
         "/var/tmp/autoreduce-supervisor",  # noqa: S108  each box makes a folder of its own in it, mode 0700
@@ -138,7 +167,9 @@ class Retry(Section):
 
 
 class Lock(Section):
-    """The lock of an RB. All hosts of a fleet need the same values; changes here need a restart."""
+    """The lock of an RB. All hosts of a fleet need the same values."""
+
+    RESTART: ClassVar[bool] = True
 
     beat: Duration = setting("10 s", "Pause between two signs of life of a run.", gt=0)
     self_kill_after: Duration = setting(
@@ -227,6 +258,13 @@ class Settings(Section):
             yield (
                 f"store.remember: a message that is delivered again after {self.store.remember / _DAY:g} d runs "
                 f"again; write at least {_REMEMBER / _DAY:g} d, and more than brokers and producers keep messages"
+            )
+
+        usual = self.limits_for("").memory
+        if self.host.memory and (usual is None or usual > self.host.memory):
+            yield (
+                "host.memory: a run with the limits.memory of every run does not fit, so that this host takes only "
+                "those whose instrument or RB has a smaller one; raise host.memory, or lower limits.memory"
             )
 
     def limits_for(self, instrument: str, rb: str | None = None) -> Limits:

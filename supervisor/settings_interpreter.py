@@ -34,7 +34,7 @@ class Interpreter(Section):
 
     The most telling word wins: the `CONDA_ENV` line of an SNS script, then the `software` of the message, then the
     instrument, then `argv` here. Each profile is tried at the start of the service; instruments whose profile does
-    not work on this host are not taken by it. Changes here need a restart.
+    not work on this host are not taken by it. A reload tries what has changed first.
     """
 
     argv: Command = setting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class Broker(Section):
-    """The message broker. Changes here need a restart."""
+    """The message broker."""
+
+    RESTART: ClassVar[bool] = True
 
     url: Urls = setting(
         "none",
@@ -143,6 +145,7 @@ class Queues(Section):
         "/queue/ReductionPending",
         "Runs to reduce, and cancels: one queue, or a list of queues. Messages of every family may come on each of "
         "them; SNS sends its own to /queue/REDUCTION.DATA_READY.",
+        restart=True,
     )
     started: Queue = setting("/queue/ReductionStarted", "Told when a run has begun.")
     complete: Queue = setting("/queue/ReductionComplete", "Told when a result is published.")
@@ -153,7 +156,9 @@ class Queues(Section):
         "", "Told when a script skipped its run; empty sends these to `error`, with the text of 2016."
     )
     cancelled: OptionalQueue = setting("", "Told when a run was cancelled; empty sends nothing, as in 2016.")
-    cancel: OptionalQueue = setting("", "A queue for cancels alone; empty takes them from `pending` only.")
+    cancel: OptionalQueue = setting(
+        "", "A queue for cancels alone; empty takes them from `pending` only.", restart=True
+    )
     sns: SnsQueues = SnsQueues()
 
     def of(self, family: Family) -> QueueNames:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import StrictBool  # noqa: TC002  # the model reads its annotations when it is built
+from pydantic import StrictBool, StrictInt  # noqa: TC002  # the model reads its annotations when it is built
 
 from sandbox.limits import KEYS
 from supervisor.settingtypes import (
@@ -92,6 +92,13 @@ class InstrumentSettings(Section):
 
     enabled: StrictBool = setting(
         True, "`false` lets the instrument's runs wait until it is `true` again; none is lost."
+    )
+    concurrency: StrictInt = setting(
+        0,
+        "Runs of this instrument at one time on this host, whatever slots are free; reached: its others wait, or go to "
+        "another host. It bounds each host for itself, not the fleet. 0 for no bound.",
+        ge=0,
+        le=10_000,
     )
     mode: Literal["auto", "module", "program"] = setting(
         "auto",

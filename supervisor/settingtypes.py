@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -34,8 +34,17 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
-def setting(default: Any, text: str, **bounds: Any) -> Any:
-    """Declares one key: its default as an operator would write it, and the text of the reference page."""
+def setting(default: Any, text: str, *, restart: bool | None = None, **bounds: Any) -> Any:
+    """Declares one key: its default as an operator would write it, and the text of the reference page.
+
+    Args:
+        default: As an operator would write it.
+        text: What it means and what happens when it is reached.
+        restart: Whether a change needs a restart; None as its section says.
+        bounds: Of a number.
+    """
+    if restart is not None:
+        bounds["json_schema_extra"] = {"restart": restart}
     return Field(default=default, validate_default=True, description=text, **bounds)
 
 
@@ -43,6 +52,8 @@ class Section(BaseModel):
     """A table of the file: frozen, and closed to keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    #: Whether changes of its keys need a restart, where a key says nothing else; else a reload applies them.
+    RESTART: ClassVar[bool] = False
 
     def contradictions(self) -> Iterator[str]:
         """Yields a sentence for each pair of keys that cannot stand together."""

@@ -216,6 +216,7 @@ class StoreHand(threading.Thread):
             scratch=box.scratch,
             version=plan.code_version,
             time=time.time(),
+            limits=self._limits.to_json(),
         )
         begun = records.to_record(record)
         self._insist(lambda: durable.replace(self._job.run(plan.n), begun, "run"), undecided=True)

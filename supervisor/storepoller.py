@@ -33,8 +33,10 @@ from supervisor import (
     storenotes,
 )
 from supervisor.activeruns import ActiveRuns, active_run
+from supervisor.admission import room_of, wants_of_needs
 from supervisor.cells import RbCells
 from supervisor.claim import Claimed, Claimer, Ended, Left, Surroundings
+from supervisor.disabling import DisabledInstruments, is_disabled
 from supervisor.ends import ending_of
 from supervisor.fleet import Fleet
 from supervisor.hosting import Place
@@ -42,6 +44,8 @@ from supervisor.hosts import HostBeat, live, live_on, pulse, readable_beat, writ
 from supervisor.leftovers import end_box, is_alive
 from supervisor.nurserylink import NurseryGone
 from supervisor.polled import (
+    Adopt,
+    Adopted,
     Claim,
     Command,
     Damaged,
@@ -116,7 +120,6 @@ class Poller(threading.Thread):
         self._layout = layout
         self._facts = facts
         self._nursery = nursery
-        self._offers = offers
         self._tell = tell
         self._orders: queue.SimpleQueue[Command] = queue.SimpleQueue()
         #: What failed and may not be lost, in order; the loop bounds how many messages it hands over at a time.
@@ -134,7 +137,39 @@ class Poller(threading.Thread):
         self._fenced = False
         self._since = time.time()
         self._watch = Watch()
-        around = Surroundings(
+        self._claimer = Claimer(layout, self._surroundings())
+        self._runs = ActiveRuns(settings, layout, facts, self._claimer, tell)
+        self._fleet = Fleet(
+            layout,
+            self._own_beat(offers),
+            beat=settings.lock.beat,
+            takeover_after=settings.lock.takeover_after,
+            monotonic=time.monotonic,
+        )
+        #: What runs need, by instrument and software, and by job where roots matter.
+        self._needs: dict[tuple[str, ...], Needs] = {}
+        self._disabled = DisabledInstruments(layout)
+        self._scanner = Scanner(
+            layout,
+            place=self._place,
+            unplaceable=self._unplaceable,
+            unplaceable_after=settings.publish.unplaceable_after,
+            max_attempts=settings.publish.max_attempts,
+            may_publish=self._may_publish,
+            has_left_take=lambda cells: self._claimer.left_take(cells) is not None,
+            now=time.time,
+            wants=lambda card: wants_of_needs(self._needs_here(card)),
+        )
+        self._pruner = Pruner(
+            layout, keep=settings.store.keep, remember=settings.store.remember, host=facts.host, now=time.time
+        )
+        #: When the last turn began, by the monotonic clock: silence means that the store hangs.
+        self.last_turn = time.monotonic()
+
+    def _surroundings(self) -> Surroundings:
+        """Return what a claim needs to know of this host, by the configuration in force."""
+        settings, facts = self._settings, self._facts
+        return Surroundings(
             host=facts.host,
             boot=facts.boot,
             takeover_after=settings.lock.takeover_after,
@@ -149,9 +184,12 @@ class Poller(threading.Thread):
             ),
             refuses=self._refuses,
         )
-        self._claimer = Claimer(layout, around)
-        self._runs = ActiveRuns(settings, layout, facts, self._claimer, tell)
-        own = HostBeat(
+
+    def _own_beat(self, offers: Offers) -> HostBeat:
+        """Return what the heartbeat says of this host as long as its configuration stays."""
+        settings, facts = self._settings, self._facts
+        room = room_of(settings, facts.capacity)
+        return HostBeat(
             host=facts.host,
             boot=facts.boot,
             counter=0,
@@ -159,31 +197,13 @@ class Poller(threading.Thread):
             running=0,
             version=facts.code_version,
             level=offers.level,
+            memory=room.memory,
+            cpus=room.cpus,
             roots=list(settings.paths.data_roots),
             result_roots=list(settings.paths.result_roots),
             interpreters=sorted(offers.working),
             failing=dict(offers.failing),
         )
-        self._fleet = Fleet(
-            layout, own, beat=settings.lock.beat, takeover_after=settings.lock.takeover_after, monotonic=time.monotonic
-        )
-        #: What runs need, by instrument and software, and by job where roots matter.
-        self._needs: dict[tuple[str, ...], Needs] = {}
-        self._scanner = Scanner(
-            layout,
-            place=self._place,
-            unplaceable=self._unplaceable,
-            unplaceable_after=settings.publish.unplaceable_after,
-            max_attempts=settings.publish.max_attempts,
-            may_publish=self._may_publish,
-            has_left_take=lambda cells: self._claimer.left_take(cells) is not None,
-            now=time.time,
-        )
-        self._pruner = Pruner(
-            layout, keep=settings.store.keep, remember=settings.store.remember, host=facts.host, now=time.time
-        )
-        #: When the last turn began, by the monotonic clock: silence means that the store hangs.
-        self.last_turn = time.monotonic()
 
     def order(self, command: Command) -> None:
         """Have `command` done; any thread may call this."""
@@ -345,12 +365,28 @@ class Poller(threading.Thread):
                 self._runs.inspect(command.run)
             case Mark():
                 self._mark(command)
+            case Adopt():
+                self._adopt(command)
             case Stop():
                 self._ended = True
                 self._described = Describe(
                     slots=self._described.slots, running=self._described.running, state="stopped"
                 )
                 self._beat_host()
+
+    def _adopt(self, command: Adopt) -> None:
+        """Use another configuration from here on: for what is claimed, ended, scanned and pruned."""
+        settings = self._settings = command.settings
+        self._facts = replace(self._facts, closures=command.offers.closures)
+        self._needs.clear()
+        self._fleet.offer(self._own_beat(command.offers))
+        self._claimer.tune(self._surroundings())
+        self._scanner.tune(
+            unplaceable_after=settings.publish.unplaceable_after, max_attempts=settings.publish.max_attempts
+        )
+        self._pruner.tune(keep=settings.store.keep, remember=settings.store.remember)
+        self._next_beat = 0.0  # the fleet is told at once
+        self._tell(Adopted(command=command))
 
     def _match_cancels(self) -> None:
         journal.match_remembered(self._layout, time.time())
@@ -361,7 +397,15 @@ class Poller(threading.Thread):
             self._adopted = True
         self._fleet.look()
         scanner = self._scanner
-        heads, finished, count = scanner.scan(most=command.most, busy=command.busy, served=command.served)
+        if self._disabled.look():
+            scanner.look_again()
+        heads, finished, count = scanner.scan(
+            most=command.most,
+            busy=command.busy,
+            served=command.served,
+            fits=command.occupied.fits if command.occupied is not None else lambda _: True,
+            first=command.first,
+        )
         stuck = next(iter(scanner.nowhere.values()), None)
         self._tell(
             Scanned(
@@ -371,6 +415,7 @@ class Poller(threading.Thread):
                 stretch=order.stretch(self._fleet.rivals),
                 due_in=scanner.due_in(),
                 more=scanner.more,
+                disabled=self._disabled.sentences(),
                 nowhere=len(scanner.nowhere),
                 why_nowhere="" if stuck is None else hosting.why_not(self._fleet.own, self._needs_of(stuck)),
             )
@@ -437,6 +482,10 @@ class Poller(threading.Thread):
         if wanted is None:
             self._tell(NotClaimed(rb_part=head.rb, why="its request cannot be seen", cool_down=_COOL))
             return
+        if not head.slotless and wants_of_needs(self._needs_here(wanted)) != head.wants:
+            # It was admitted by the limits of another configuration.
+            self._tell(NotClaimed(rb_part=head.rb, why="its limits have changed since", cool_down=0.0))
+            return
         result = self._claimer.claim(wanted, tidy=head.tidy, overtaken=lambda: self._is_overtaken(head))
         if isinstance(result, Ended):
             self._tell(NotClaimed(rb_part=head.rb, why="ended without a run", cool_down=0.0))
@@ -468,7 +517,7 @@ class Poller(threading.Thread):
             plan = self._plan(claimed)
             job = self._layout.job(claimed.request.job).root
             shepherd = self._nursery.fork(plan, claimed.lock.fileno(), job, self._facts.boot)
-            run = active_run(claimed.request, head.rb, claimed.n, claimed.errand, shepherd)
+            run = active_run(claimed.request, head.rb, claimed.n, claimed.errand, shepherd, head.wants)
             if claimed.errand == "run":
                 self._runs.begin(claimed, run)
                 begun = True
@@ -498,24 +547,30 @@ class Poller(threading.Thread):
 
     # --- this host --------------------------------------------------------------------------------------------
 
-    def _serves(self, instrument: str, software: str) -> bool:
-        if not self._settings.instrument_for(instrument).enabled:
-            return False
-        return not self._offers.why_not(self._settings, instrument, software)
+    def _serves(self, of: Request) -> bool:
+        """Look again, after the epoch is linked, whether a job can run here."""
+        return self._place(of) is Place.HERE and not is_disabled(self._layout, of.instrument)
 
     def _place(self, card: Card | Request) -> Place:
         """Where a job can run."""
-        if not self._settings.instrument_for(card.instrument).enabled:
+        if card.instrument in self._disabled or not self._settings.instrument_for(card.instrument).enabled:
             return Place.DISABLED
         return hosting.place(self._needs_of(card), self._fleet.own, self._fleet.living)
 
-    def _needs_of(self, card: Card | Request) -> Needs:
-        key: tuple[str, ...] = (card.instrument, card.software)
+    def _needs_here(self, card: Card | Request) -> Needs:
+        """What a job needs, but for the roots of its files."""
+        # Few RBs have limits of their own: all others need what their instrument and software do.
+        rb = card.rb if card.rb in self._settings.limits.rb else ""
+        key: tuple[str, ...] = (card.instrument, card.software, rb)
         needs = self._needs.get(key)
         if needs is None:
             if len(self._needs) >= _NEEDS:
                 self._needs.clear()
-            needs = self._needs[key] = hosting.needs_of(self._settings, card.instrument, card.software)
+            needs = self._needs[key] = hosting.needs_of(self._settings, card.instrument, card.software, rb)
+        return needs
+
+    def _needs_of(self, card: Card | Request) -> Needs:
+        needs = self._needs_here(card)
         if not self._fleet.uneven:
             return needs
         whole = self._needs.get((card.job,))
@@ -568,6 +623,8 @@ class Poller(threading.Thread):
                 counter=self._counter,
                 slots=said.slots,
                 running=said.running,
+                memory_taken=said.memory_taken,
+                waits=dict(said.waits),
                 time=time.time(),
                 state="stopped" if self._fenced else said.state,
                 pid=os.getpid(),

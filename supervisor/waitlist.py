@@ -19,7 +19,7 @@ from supervisor.records import CorruptRecord
 from supervisor.takeover import JobFacts, Ruling, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from supervisor.layout import Layout
     from supervisor.records import Epoch, Outcome, Promoted, Request
@@ -72,13 +72,15 @@ class Waitlist:
     """The jobs that are not finished with, as one listing showed them."""
 
     layout: Layout
-    #: Why no host takes runs of an instrument that ask for a software; "" where one does.
-    why_not: Callable[[str, str], str]
+    #: Why no host takes runs of an instrument, a software and an RB; "" where one does.
+    why_not: Callable[[str, str, str], str]
     max_attempts: int
     #: Seconds since 1970.
     now: float
     #: Whether any host of the fleet is heard of.
     served: bool = True
+    #: Why jobs wait for room on a host, by job.
+    rooms: Mapping[str, str] = field(default_factory=dict)
     #: Records that could not be read, as sentences.
     troubles: list[str] = field(default_factory=list)
     groups: dict[str, list[Entry]] = field(default_factory=dict)
@@ -122,7 +124,7 @@ class Waitlist:
             final="final" in marks,
             cancelled="cancel" in marks,
             not_before=not_before,
-            enabled=not self.why_not(request.instrument, request.software),
+            enabled=not self.why_not(request.instrument, request.software, request.rb),
             lost_attempts=past,
             max_attempts=self.max_attempts,
         )
@@ -176,7 +178,7 @@ class Waitlist:
             return "cancelling"
         if look.ruling is Ruling.GIVE_UP:
             return "gives up: its shepherds died again and again"
-        unserved = self.why_not(look.request.instrument, look.request.software)
+        unserved = self.why_not(look.request.instrument, look.request.software, look.request.rb)
         if unserved:
             return unserved
         if look.not_before > self.now:
@@ -187,6 +189,8 @@ class Waitlist:
         first = self._head(look.entry.rb)
         if first is not None and first.entry != look.entry and first.request is not None:
             return f"job {first.request.job} of its RB comes first"
+        if look.request.job in self.rooms:
+            return self.rooms[look.request.job]
         return "waits for a free slot" if self.served else "no supervisor is heard of"
 
     def why_of(self, request: Request) -> str:

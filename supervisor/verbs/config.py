@@ -1,4 +1,4 @@
-"""`config`: shows the configuration in force and where each value comes from, and converts an old worker's."""
+"""`config`: shows a configuration and where each value comes from, what has changed, and converts an old worker's."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     import argparse
 
 NAME = "config"
-SUMMARY = "show the configuration in force, or convert an old worker's"
+SUMMARY = "show the configuration, say what has changed in it, or convert an old worker's"
 EPILOG = """\
-Exit status: 0 done; 2 usage, or a file is there already; 78 the configuration, or the old one, cannot be used.
+Exit status: 0 done; 2 usage, or a file is there already; 3 no supervisor runs here to compare with; 70 what it uses
+cannot be seen; 78 the configuration, or the old one, cannot be used.
 
 Examples:
   autoreduce-supervisor config show --origin --config /etc/autoreduce/supervisor.toml
   autoreduce-supervisor config show --origin --instrument GEM --rb 1510188
+  autoreduce-supervisor config diff --config /etc/autoreduce/supervisor.toml
   autoreduce-supervisor config import post_process_consumer.conf --out supervisor.toml --password-file password
 """
 #: Longest old file that is read, in bytes; a real one has a few thousand, and a longer one ends in the middle.
@@ -37,6 +39,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--all", action="store_true", help="show also keys that are empty by default")
     show.add_argument("--instrument", metavar="NAME", help="show what a run of this instrument gets")
     show.add_argument("--rb", metavar="RB", help="show what a run of this RB gets; needs --instrument")
+    diff = what.add_parser("diff", help="what a file would change in the running supervisor, or in another file")
+    diff.add_argument("files", metavar="FILE", nargs="*", help="two files to compare; else --config with what runs")
+    diff.add_argument(
+        "--config", metavar="FILE", help=f"the configuration (default: {config.DEFAULT_PATH} if it is there)"
+    )
+    diff.add_argument("--run-dir", metavar="DIR", help="that of the supervisor, where the file names another by now")
+    diff.add_argument("--json", action="store_true", help="print one JSON object")
     take = what.add_parser("import", help="convert the 2016 worker's JSON or SNS's post_processing.conf")
     take.add_argument("old", metavar="OLD", help="the old worker's configuration")
     take.add_argument("--out", metavar="FILE", help="write the result there; never over a file (default: print it)")
@@ -52,7 +61,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Shows or converts."""
+    """Shows, compares or converts."""
+    if args.what == "diff":
+        from supervisor.verbs import configdiff
+
+        return configdiff.main(args)
     return _show(args) if args.what == "show" else _import(args)
 
 

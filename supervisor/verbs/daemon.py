@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from supervisor.settings import Settings
+    from supervisor.config import Configuration
 
 #: Seconds that a start and a stop are waited for.
 _PATIENCE = 120.0
@@ -57,9 +57,10 @@ def main(args: argparse.Namespace) -> int:
     """Start, stop or restart the supervisor of this run directory."""
     pinned.pin()
     notifier = Notifier.take(os.environ)
-    settings = opened.settings(args)
-    if isinstance(settings, int):
-        return settings
+    configuration = opened.configuration(args)
+    if isinstance(configuration, int):
+        return configuration
+    settings = configuration.settings
     try:
         notes = serviceuser.assume(settings) if args.verb != "stop" else []
         if args.verb == "restart":
@@ -73,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
             status = stop(settings.service.run_dir, args.patience)
             if status != OK or args.verb == "stop":
                 return status
-        return start(settings, args.patience, notes, notifier)
+        return start(configuration, args.patience, notes, notifier)
     except serviceuser.BadUser as bad:
         shown.complain(f"cannot {args.verb}: {bad}")
         return CONFIG
@@ -82,15 +83,16 @@ def main(args: argparse.Namespace) -> int:
         return INTERNAL
 
 
-def start(settings: Settings, patience_seconds: float, notes: Sequence[str], notifier: Notifier) -> int:
+def start(configuration: Configuration, patience_seconds: float, notes: Sequence[str], notifier: Notifier) -> int:
     """Start a supervisor in the background and say so, or what keeps it from serving.
 
     Args:
-        settings: the configuration.
+        configuration: what to serve by.
         patience_seconds: how long its start is waited for.
         notes: what came of becoming the service user, for its log.
         notifier: the service manager; it is told which process is the supervisor.
     """
+    settings = configuration.settings
     run_dir = settings.service.run_dir
     who = rundir.serving(run_dir)
     if who is not None:
@@ -103,7 +105,7 @@ def start(settings: Settings, patience_seconds: float, notes: Sequence[str], not
     from supervisor.verbs.serve import serve
 
     said = daemonize.launch(
-        lambda ready: serve(settings, ready, notes, notifier=notifier), log_path, patience_seconds=patience_seconds
+        lambda ready: serve(configuration, ready, notes, notifier=notifier), log_path, patience_seconds=patience_seconds
     )
     if said.pid:
         notifier.ready(main_pid=said.pid)

@@ -37,31 +37,46 @@ class OpenStore:
         lately = _BEATS * self.settings.lock.beat + _SKEW
         return any(beat.state != "stopped" and now - beat.time < lately for beat in hosts.all_beats(self.layout))
 
-    def why_not(self, now: float) -> Callable[[str, str], str]:
-        """Return what says why no host takes runs of an instrument and a software; "" where one does.
+    def why_not(self, now: float) -> Callable[[str, str, str], str]:
+        """Return what says why no host takes runs of an instrument, a software and an RB; "" where one does.
 
         Hosts speak by their heartbeats; where none is heard of, only the configuration does.
         """
+        from supervisor.disabling import DisabledInstruments
         from supervisor.hosting import needs_of, why_not
+
+        disabled = DisabledInstruments(self.layout)
+        disabled.look()
 
         lately = now - _BEATS * self.settings.lock.beat - _SKEW
         beats = [beat for beat in hosts.all_beats(self.layout) if beat.state != "stopped" and beat.time > lately]
-        known: dict[tuple[str, str], str] = {}
+        known: dict[tuple[str, str, str], str] = {}
 
-        def ask(instrument: str, software: str) -> str:
+        def ask(instrument: str, software: str, rb: str) -> str:
+            if instrument in disabled:
+                return disabled.sentence(instrument)
             if not self.settings.instrument_for(instrument).enabled:
-                return f"{instrument} is disabled"
-            needs = needs_of(self.settings, instrument, software)
+                return f"instrument {instrument} is disabled by the configuration of this host"
+            needs = needs_of(self.settings, instrument, software, rb)
             reasons = [why_not(beat, needs) for beat in beats]
             return "" if not reasons or "" in reasons else reasons[0]
 
-        def remember(instrument: str, software: str) -> str:
-            key = (instrument, software)
+        def remember(instrument: str, software: str, rb: str) -> str:
+            key = (instrument, software, rb if rb in self.settings.limits.rb else "")
             if key not in known:  # asked for each of ten thousand jobs
                 known[key] = ask(*key)
             return known[key]
 
         return remember
+
+    def rooms(self, now: float) -> dict[str, str]:
+        """Return why jobs wait for room on the hosts that could run them, as far as these say so."""
+        lately = now - _BEATS * self.settings.lock.beat - _SKEW
+        found: dict[str, str] = {}
+        for beat in hosts.all_beats(self.layout):
+            if beat.state != "stopped" and beat.time > lately:
+                found |= {job: f"on {beat.host}: {why}" for job, why in beat.waits.items() if job not in found}
+        return found
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,8 +86,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(args: argparse.Namespace) -> Settings | int:
     """Return the settings, or the exit status after every problem was printed."""
+    whole = configuration(args)
+    return whole if isinstance(whole, int) else whole.settings
+
+
+def configuration(args: argparse.Namespace) -> config.Configuration | int:
+    """Return the configuration, or the exit status after every problem was printed."""
     try:
-        return config.load(args.config)
+        return config.load_whole(args.config)
     except config.ConfigProblems as found:
         print(found, file=sys.stderr)
         return CONFIG

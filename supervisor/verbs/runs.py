@@ -78,6 +78,7 @@ def _main(args: argparse.Namespace) -> int:
         max_attempts=store.settings.publish.max_attempts,
         now=now,
         served=store.is_served(now),
+        rooms=store.rooms(now),
     )
     rb = None if args.rb is None else args.rb.strip().upper()
     instrument = None if args.instrument is None else args.instrument.strip().upper()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from supervisor.settings import Settings
+    from supervisor.config import Configuration
 
 EPILOG = """\
 Started as root with service.user set, it makes what needs root, becomes that user, and goes on. Under systemd it tells
@@ -46,20 +46,20 @@ def main(args: argparse.Namespace) -> int:
     pinned.pin()
     notifier = Notifier.take(os.environ)
     try:
-        settings = config.load(args.config)
+        configuration = config.load_whole(args.config)
     except config.ConfigProblems as found:
         print(found, file=sys.stderr)
         return CONFIG
     try:
-        notes = serviceuser.assume(settings)
-        logs.set_up(settings.service.log)
+        notes = serviceuser.assume(configuration.settings)
+        logs.set_up(configuration.settings.service.log)
     except serviceuser.BadUser as bad:
         print(f"cannot serve: {bad}", file=sys.stderr)
         return CONFIG
     except OSError as trouble:
         print(f"cannot serve: {trouble}", file=sys.stderr)
         return INTERNAL
-    problem, status = serve(settings, lambda: None, notes, notifier=notifier, nursery_unit=args.nursery_unit)
+    problem, status = serve(configuration, lambda: None, notes, notifier=notifier, nursery_unit=args.nursery_unit)
     if problem:
         log.critical("%s", problem)
         notifier.status(problem)
@@ -67,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def serve(
-    settings: Settings,
+    configuration: Configuration,
     ready: Callable[[], None],
     notes: Sequence[str],
     *,
@@ -77,7 +77,7 @@ def serve(
     """Serve; return what went wrong ("" for nothing) and the exit status. For `start` too.
 
     Args:
-        settings: the configuration.
+        configuration: what to serve by.
         ready: called when messages are taken.
         notes: what came of becoming the service user, for the log.
         notifier: the service manager.
@@ -94,7 +94,7 @@ def serve(
     for note in notes:
         log.log(logging.WARNING if note.startswith("CAUTION") else logging.INFO, "%s", note)
     try:
-        Service(settings, notifier, nursery_unit).serve(ready)
+        Service(configuration, notifier, nursery_unit).serve(ready)
     except (IdentityTaken, UnknownStore, Unproven) as wrong:
         return f"cannot serve: {wrong}", CONFIG
     except HostFenced as fenced:

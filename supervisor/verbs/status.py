@@ -9,7 +9,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from sandbox.limits import format_duration
+from sandbox.limits import format_duration, format_size
 from supervisor import hosts, rundir, shown, storenotes
 from supervisor.exitcodes import INTERNAL, NOT_RUNNING, OK
 from supervisor.verbs import opened
@@ -76,9 +76,12 @@ def read(settings: Settings) -> dict[str, Any]:
         "since": since,
         "slots": state.get("slots"),
         "runs": runs if isinstance(runs, list) else [],
+        "memory": state.get("memory", {}),
+        "waits": state.get("waits", {}),
         "waiting": state.get("waiting"),
         "failing": state.get("failing", {}),
         "nowhere": state.get("nowhere", {}),
+        "disabled": state.get("disabled", {}),
         "max_waiting": settings.store.max_waiting,
         "store": state.get("store", "not looked at yet"),
         "unproven": state.get("unproven", ""),
@@ -86,6 +89,7 @@ def read(settings: Settings) -> dict[str, Any]:
         "held": state.get("held", 0),
         "runs_in_trouble": [{"job": job, **trouble.to_json()} for job, trouble in storenotes.told(run_dir)],
         "broker": state.get("broker", "not looked at yet"),
+        "config": state.get("config", {}),
     }
 
 
@@ -104,6 +108,7 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     runs, slots = status["runs"], status["slots"]
     rows.append(f"slots:   {len(runs)} of {slots} busy" if isinstance(slots, int) else "slots:   not described yet")
     rows += [f"         {_run(run, now)}" for run in runs if isinstance(run, dict)]
+    rows += _room(status["memory"], status["waits"])
     waiting = status["waiting"]
     if isinstance(waiting, int):
         full = waiting >= status["max_waiting"]
@@ -112,6 +117,9 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     failing = status["failing"]
     if isinstance(failing, dict):
         rows += [f"failing: {shown.line(name)}: {shown.line(why, 400)}" for name, why in failing.items()]
+    disabled = status["disabled"]
+    if isinstance(disabled, dict):
+        rows += [f"waits:   {shown.line(why, 600)}" for why in disabled.values()]
     nowhere = status["nowhere"]
     if isinstance(nowhere, dict) and nowhere.get("jobs"):
         rows.append(f"stuck:   {nowhere['jobs']} that no living host takes: {shown.line(nowhere.get('why'), 400)}")
@@ -128,6 +136,34 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     if status["unproven"]:
         rows.append(f"CAUTION: {shown.line(status['unproven'], 600)}")
     rows.append(f"broker:  {shown.line(status['broker'])}")
+    return rows + _config(status["config"], now)
+
+
+def _room(memory: object, waits: object) -> list[str]:
+    """Return how much memory the limits of what runs reserve, and which jobs wait for room."""
+    rows = []
+    if isinstance(memory, dict):
+        limits, room = memory.get("limits"), memory.get("room")
+        if isinstance(limits, int) and isinstance(room, int) and room > 0 and limits >= 0:
+            rows.append(f"memory:  {format_size(limits)} of {format_size(room)} reserved by limits")
+    if isinstance(waits, dict):
+        rows += [f"         job {shown.line(job)} waits: {shown.line(why, 300)}" for job, why in waits.items()]
+    return rows
+
+
+def _config(config: object, now: float) -> list[str]:
+    """Return what came of the last reload, where somebody has to do something about it."""
+    if not isinstance(config, dict):
+        return []
+    rows = []
+    problems, restart, told = config.get("problems"), config.get("restart"), config.get("told")
+    if isinstance(problems, list) and problems and isinstance(told, int | float):
+        rows.append(
+            f"config:  a reload was refused, {shown.moment(told, now)}; the configuration before it is in force"
+        )
+        rows += [f"         {shown.line(problem, 600)}" for problem in problems]
+    if isinstance(restart, list) and restart:
+        rows.append(f"config:  needs a restart: {', '.join(shown.line(key) for key in restart)}")
     return rows
 
 

@@ -127,6 +127,7 @@ def _waits_for(store: OpenStore, dossier: Dossier, now: float) -> str:
         max_attempts=store.settings.publish.max_attempts,
         now=now,
         served=store.is_served(now),
+        rooms=store.rooms(now),
     )
     return waitlist.why_of(dossier.request)
 

@@ -443,7 +443,7 @@ class Site:
         tables: dict[str, dict[str, Any]] = {
             "broker": broker,
             "store": {"path": self.layout.root, "poll": "100 ms"},
-            "host": {"id": "test-host", "slots": 2},
+            "host": {"id": "test-host", "slots": 2, "memory": "1 TiB"},
             "service": {"run_dir": str(self.run_dir)},
             "spool": {"path": str(self.spool)},
             "queues": {name: self.queue(name) for name in ("pending", "started", "complete", "error")},

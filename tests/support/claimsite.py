@@ -40,7 +40,7 @@ class Site:
                 monotonic=lambda: self.clock,
                 is_alive=lambda who: who.pid in self.alive,
                 end_box=lambda run: self.boxes_end,
-                serves=lambda instrument, software: self.enabled,
+                serves=lambda request: self.enabled,
                 ending=lambda of, n, ruling: Outcome(
                     kind="committed",
                     verdict={Ruling.CANCEL: "cancelled", Ruling.REFUSE: "refused"}.get(ruling, "gave_up"),

@@ -49,6 +49,7 @@ poll = "{poll}"
 [host]
 id = "{host}"
 slots = {slots}
+memory = "1 TiB"
 [service]
 run_dir = "{base}/run"
 [spool]

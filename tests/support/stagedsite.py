@@ -15,6 +15,7 @@ poll = "50 ms"
 [host]
 id = "{host}"
 slots = 2
+memory = "1 TiB"
 [service]
 run_dir = "{base}/{host}/run"
 [spool]

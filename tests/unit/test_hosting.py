@@ -5,6 +5,7 @@ import json
 import pytest
 from storemaking import request
 
+from sandbox.limits import GiB
 from supervisor import config, hosting
 from supervisor.hosting import Needs, Place, place, unplaceable, why_not
 from supervisor.hosts import HostBeat
@@ -29,6 +30,15 @@ NEEDS = Needs(instrument="GEM", floor="contained", profile="default")
         ({}, {"profile": "mantid"}, "the configuration of host h1 has no interpreter mantid"),
         ({"interpreters": []}, {"profile": "mantid"}, ""),
         ({}, {"profile": ""}, ""),
+        ({"memory": 64 * GiB}, {"memory": 64 * GiB}, ""),
+        (
+            {"memory": 64 * GiB},
+            {"memory": 65 * GiB},
+            "a limit of 65 GiB of memory is required for GEM, and host h1 has 64 GiB for runs",
+        ),
+        ({"memory": 64 * GiB}, {"memory": None}, ""),
+        ({}, {"memory": 65 * GiB}, ""),
+        ({"cpus": 4.0}, {"cpus": 8.0}, "8 processors are required for GEM, and host h1 has 4"),
         ({"roots": ["/isis"]}, {"data": ("/isis/a.nxs",)}, ""),
         ({"roots": ["/isis"]}, {"data": ("/isis/a.nxs", "/sns/b.nxs")}, 'host h1 serves no root of "/sns/b.nxs"'),
         ({"roots": ["/isis"]}, {"data": ("/isisx/a.nxs",)}, 'host h1 serves no root of "/isisx/a.nxs"'),
@@ -55,6 +65,15 @@ def test_a_job_is_unplaceable_only_while_no_host_ever_seen_could_take_it():
     assert "proves" in unplaceable(NEEDS, weak)
     assert unplaceable(NEEDS, [*weak, beat("h3")]) == ""
     assert unplaceable(NEEDS, []) == ""
+
+
+def test_a_run_too_big_for_this_host_goes_to_one_that_has_room_and_is_refused_where_none_has():
+    big = Needs(instrument="GEM", floor="none", profile="", memory=64 * GiB)
+    small = beat(memory=32 * GiB)
+    assert place(big, small, [small, beat("h2", memory=96 * GiB)]) is Place.ELSEWHERE
+    assert place(big, small, [small]) is Place.NOWHERE
+    assert "64 GiB" in unplaceable(big, [small, beat("h3", memory=48 * GiB)])
+    assert unplaceable(big, [small, beat("h2", memory=96 * GiB)]) == ""
 
 
 def test_a_root_that_nobody_serves_refuses_nothing():

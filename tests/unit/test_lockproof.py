@@ -12,7 +12,7 @@ from injectedmount import NFS
 from probeside import ground
 from storemaking import make_store
 
-from supervisor import checkstore, cli, lockproof, offers, probereport, storeground
+from supervisor import checkstore, cli, config, lockproof, offers, probereport, storeground
 from supervisor.checkup import Status, caution, failed, passed
 from supervisor.mountrules import LockTimes
 from supervisor.notify import Notifier
@@ -152,7 +152,7 @@ def lies_on(monkeypatch):
 
 def test_serving_from_a_network_file_system_without_a_pass_is_refused_in_one_sentence(site, lies_on):
     lies_on()
-    problem, status = serve(site.settings(), lambda: None, [], notifier=Notifier.take({}))
+    problem, status = serve(config.load_whole(site.config), lambda: None, [], notifier=Notifier.take({}))
     assert status == 78
     assert problem.startswith(f'cannot serve: store.path: locks of "{site.store}" are not proven')
     assert "no passed probe names host h1 on nfs4 (server:/export at /s)" in problem

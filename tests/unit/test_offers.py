@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import replace
@@ -38,24 +39,14 @@ def test_every_profile_is_tried_and_a_failing_one_stops_its_instruments_alone(tm
 
     assert set(offers.working) == {"interpreter", "interpreter.software.Mantid 6"}
     assert set(offers.failing) == {"interpreter.instrument.GEM", "interpreter.instrument.WISH"}
-    assert "/none/python does not run scripts" in offers.why_not(known, "GEM")
-    assert offers.why_not(known, "HRPD") == ""
-    assert offers.why_not(known, "GEM", "mantid 6") == ""
+    assert "/none/python does not run scripts" in offers.failing["interpreter.instrument.GEM"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_software_that_nobody_offers_is_not_this_hosts_fault(tmp_path):
-    assert Offers(level="hostile").why_not(settings(tmp_path), "GEM", "Mantid 99") == ""
+def test_offers_travel_as_json_without_their_proof(tmp_path):
+    offers = find_out(settings(tmp_path))
 
-
-def test_a_floor_above_the_hosts_level_is_a_reason(tmp_path):
-    known = settings(tmp_path)
-
-    why = Offers(level="none").why_not(known, "LET")
-
-    assert why == 'isolation "contained" is required for LET, and this host proves "none" only'
-    assert Offers(level="contained").why_not(known, "LET") == ""
-    assert Offers(level="hostile").why_not(known, "LET") == ""
+    assert Offers.from_json(json.loads(json.dumps(offers.to_json()))) == replace(offers, proof=None)
 
 
 def test_what_is_found_out_is_the_level_its_proof_and_what_each_interpreter_needs(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 from storemaking import make_store, request
 
 from supervisor import durable, journal, records, waiting
+from supervisor.admission import Wants
 from supervisor.cells import RbCells, link_final
 from supervisor.hosting import Place
 from supervisor.records import Cancel, Epoch, Final, Outcome, Promoted, Take
@@ -21,6 +22,7 @@ class Site:
         self.left = False
         self.places = {}
         self.unplaceable = ""
+        self.sizes = {}
         self.scanner = Scanner(
             self.layout,
             place=lambda card: (
@@ -32,6 +34,7 @@ class Site:
             may_publish=lambda epoch: self.publishes,
             has_left_take=lambda cells: self.left,
             now=lambda: self.now,
+            wants=lambda card: Wants(instrument=card.instrument, memory=self.sizes.get(card.job, 1)),
         )
 
     def add(self, job, **changes):
@@ -94,6 +97,26 @@ def test_a_cancelled_job_ends_ahead_of_its_order_and_without_a_slot(site):
     site.add("102", time_ms=2)
     journal.cancel_job(site.layout.job("102"), Cancel(who="a", time_ms=5))
     assert set(site.heads()) == {("101", False, False), ("102", True, False)}
+
+
+def test_heads_without_room_are_found_but_hide_none_that_has_room(site):
+    for number in range(100, 160):
+        site.add(str(number), rb=str(number), time_ms=number)
+        site.sizes[str(number)] = 9
+    site.add("999", rb="999", time_ms=999)
+    for _ in range(2):
+        heads = site.scanner.scan(most=1, fits=lambda wants: wants.memory < 9)[0]
+        assert [head.job for head in heads][-1] == "999"
+    assert len(heads) == 33, "of those without room a bounded number is looked at"
+    assert heads[0].wants == Wants(instrument=heads[0].wants.instrument, memory=9)
+
+
+def test_the_rb_with_a_reservation_is_looked_at_before_all_others(site):
+    for number in range(100, 110):
+        site.add(str(number), rb=str(number), time_ms=number)
+    heads = site.scanner.scan(most=1, first="109")[0]
+    assert [head.job for head in heads] == ["109", "100"]
+    assert [head.job for head in site.scanner.scan(most=0, first="109")[0]] == []
 
 
 def test_what_is_committed_and_not_promoted_is_tidied(site):

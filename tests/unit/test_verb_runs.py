@@ -74,7 +74,7 @@ def test_what_waits_stands_in_its_order_with_what_keeps_it(site, runs):
     said = why(waiting)
     assert said[early] == said[urgent] == "no supervisor is heard of"
     assert said[late] == "job early of its RB comes first"
-    assert said[off] == "HIFI is disabled"
+    assert said[off] == "instrument HIFI is disabled by the configuration of this host"
     assert said[held].startswith("tried again later")
     assert said[ended] == "cancelling"
 
