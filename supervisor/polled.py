@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from supervisor.intake import Poison
     from supervisor.order import Head
     from supervisor.records import Identity
+    from supervisor.runend import RunEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,8 @@ class Scanned:
     #: How many jobs no living host takes, as far as they were looked at, and why one of them.
     nowhere: int = 0
     why_nowhere: str = ""
+    #: When the first of the RBs that could begin here was sent, seconds since 1970; 0 where nothing waits.
+    oldest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +207,8 @@ class Inspected:
     kind: str
     verdict: str
     sentence: str
+    #: A run in figures; None for an errand.
+    end: RunEnd | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,14 @@ class Service:
         for profile, why in offers.failing.items():
             log.error("The profile %s does not work on this host, its runs are not taken: %s.", profile, why)
         slots = settings.host.slot_count(len(os.sched_getaffinity(0)))
-        loop = Loop(settings, slots, offers.failing, on_state=self._describe, luck=random.Random())
+        own = {
+            "host": facts.host,
+            "hostname": facts.hostname,
+            "version": facts.code_version,
+            "level": offers.level,
+            "limits": settings.limits_for("").to_json(),
+        }
+        loop = Loop(settings, slots, offers.failing, on_state=self._describe, luck=random.Random(), own=own)
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.stop())

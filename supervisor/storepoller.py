@@ -373,6 +373,7 @@ class Poller(threading.Thread):
                 more=scanner.more,
                 nowhere=len(scanner.nowhere),
                 why_nowhere="" if stuck is None else hosting.why_not(self._fleet.own, self._needs_of(stuck)),
+                oldest=scanner.oldest(command.busy),
             )
         )
         for damage in set(scanner.damage.values()):
