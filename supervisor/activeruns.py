@@ -13,13 +13,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervisor import durable, journal, records
+from supervisor import durable, journal, records, runend
 from supervisor.admission import Wants, wants_of
 from supervisor.attempts import run_record
 from supervisor.cells import RbCells
 from supervisor.leftovers import end_box, is_alive, signal_exactly, sweep_spool
 from supervisor.polled import ActiveRun, Damaged, Decided, Found, Inspected, Started, StartedReply
 from supervisor.rblock import LostLock, read_counter
+from supervisor.runend import RunEnd
 from supervisor.takeover import MuteWatch
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from supervisor.claim import Claimed, Claimer
     from supervisor.layout import Layout
     from supervisor.plans import HostFacts
-    from supervisor.records import Identity, Request
+    from supervisor.records import Identity, Outcome, Request
     from supervisor.settings import Settings
 
 #: Seconds within which a shepherd must have written `run.json` (DESIGN §3).
@@ -160,12 +161,13 @@ class ActiveRuns:
 
     def inspect(self, run: ActiveRun) -> None:
         """Tell what became of a run whose shepherd has gone."""
-        outcome = None
+        outcome = end = None
         try:
             outcome = RbCells(self._layout.rb(run.rb)).outcome(run.n)
             if (run.rb, run.n) in self._active:
                 self._look_at(run)
             self._clear(run)
+            end = self._end_of(run, outcome) if run.errand == "run" else None
         except records.CorruptRecord as damage:
             self._tell(Damaged(why=str(damage)))  # its slot is free all the same
         self._forget(run)
@@ -178,7 +180,31 @@ class ActiveRuns:
                 kind=outcome.kind if outcome is not None else "",
                 verdict=outcome.verdict if outcome is not None else "",
                 sentence=(outcome.sentence or outcome.why) if outcome is not None else "",
+                end=end,
             )
+        )
+
+    def _end_of(self, run: ActiveRun, outcome: Outcome | None) -> RunEnd:
+        """Return a run that has ended, in figures."""
+        place = self._layout.job(run.job)
+        data = durable.read(place.exit(run.n))
+        used, limits = runend.figures({} if data is None else records.unpack(place.exit(run.n), data))
+        request, epoch = journal.read_request(place), RbCells(self._layout.rb(run.rb)).epoch(run.n)
+        waited = None if request is None or epoch is None else max(0.0, epoch.time - request.journaled)
+        return RunEnd(
+            job=run.job,
+            instrument=run.instrument,
+            rb=run.rb,
+            run=run.run,
+            epoch=run.n,
+            host=self._facts.host,
+            kind=outcome.kind if outcome is not None else "",
+            verdict=outcome.verdict if outcome is not None else "",
+            sentence=(outcome.sentence or outcome.why) if outcome is not None else "",
+            attempt=runend.attempt_number(durable.listing(place.attempts), run.n),
+            queue_wait=waited,
+            used=used,
+            limits=limits,
         )
 
     def _clear(self, run: ActiveRun) -> None:

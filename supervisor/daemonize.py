@@ -49,13 +49,20 @@ class Word:
     status: int = OK
 
 
-def launch(serve: Callable[[Callable[[], None]], tuple[str, int]], log_path: str, *, patience_seconds: float) -> Word:
+def launch(
+    serve: Callable[[Callable[[], None]], tuple[str, int]],
+    log_path: str,
+    *,
+    patience_seconds: float,
+    style: str = "text",
+) -> Word:
     """Fork a child that serves in the background, and return what it says.
 
     Args:
         serve: serves until told to stop; calls its argument once it is ready; returns what went wrong and a status.
         log_path: file for the log, and for whatever else the child writes.
         patience_seconds: how long the child is waited for; it is not ended when it takes longer.
+        style: of the lines of the log, `log.format`.
 
     Raises:
         OSError: no child could be forked.
@@ -68,7 +75,7 @@ def launch(serve: Callable[[Callable[[], None]], tuple[str, int]], log_path: str
         pid = os.fork()
         if pid == 0:
             os.close(ready_r)
-            _be_child(serve, log_path, ready_w)
+            _be_child(serve, log_path, style, ready_w)
         os.close(ready_w)
         ready_w = -1
         os.waitpid(pid, 0)  # the first of DaemonContext's two forks ends at once
@@ -110,7 +117,9 @@ def _hear(ready_r: int, log_path: str, patience_seconds: float) -> Word:
         return Word(problem=text, status=INTERNAL)
 
 
-def _be_child(serve: Callable[[Callable[[], None]], tuple[str, int]], log_path: str, ready_w: int) -> NoReturn:
+def _be_child(
+    serve: Callable[[Callable[[], None]], tuple[str, int]], log_path: str, style: str, ready_w: int
+) -> NoReturn:
     """Be the supervisor; never returns into the frames of the parent, whose `finally` is not ours."""
     speaker = _Speaker(ready_w)
     problem, status = "", INTERNAL
@@ -118,7 +127,7 @@ def _be_child(serve: Callable[[Callable[[], None]], tuple[str, int]], log_path: 
         os.umask(_UMASK)  # before the context sets it: the log is made here
         with open(log_path, "ab", buffering=0) as out:
             _detach(out, ready_w)
-        logs.set_up("")  # to standard error, which is the log: a traceback of last resort lands there too
+        logs.set_up("", style)  # to standard error, which is the log: a traceback of last resort lands there too
         problem, status = serve(speaker.ready)
     except OSError as error:
         problem = f"cannot serve: {error}"

@@ -34,6 +34,7 @@ KEYS: Final = frozenset(
 _PROCESSES: Final = 5
 _MEMORY: Final = 70.0
 _MINUTES: Final = 60.0
+_PING: Final = "/topic/SNS.COMMON.STATUS.PING"
 #: Its high-memory processor reads a queue of its own, whose name stands in the code.
 _HIGH_MEMORY: Final = "REDUCTION.HIMEM.DATA_READY"
 
@@ -92,7 +93,16 @@ def _queues(draft: Draft) -> None:
         name = draft.text(f"reduction_{key}", f'"REDUCTION.{key.upper()}"')
         if name is not None:
             draft.put("queues.sns", key, _queue(name), f"From reduction_{key}.")
+    _heartbeats(draft)
     draft.leave("messages that cannot be read are answered on queues.error", "postprocess_error")
+
+
+def _heartbeats(draft: Draft) -> None:
+    beat = draft.text("heart_beat", '"/topic/SNS.COMMON.STATUS.POSTPROCESS.0"', empty=True)
+    ping = draft.text("heartbeat_ping", f'"{_PING}"', empty=True)
+    if beat:
+        draft.put("queues", "heartbeat", _queue(beat), "From heart_beat.")
+        draft.put("queues", "ping", _queue(ping or _PING), _whence(draft, "heartbeat_ping"))
 
 
 def _queue(name: str) -> str:
@@ -157,9 +167,7 @@ def _left_out(draft: Draft) -> None:
         "exceptions",
     )
     draft.leave(
-        "heart-beats of hosts stand in the store, where status and runs read them; STOMP's own are broker.heartbeat",
-        "heart_beat",
-        "heartbeat_ping",
+        "heartbeats go to queues.heartbeat alone; status and the heartbeats tell of every instrument",
         "service_status",
     )
     draft.leave("scripts are not written here", "create_reduction_script")

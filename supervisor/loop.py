@@ -18,10 +18,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox.capacity import Capacity
-from supervisor import admission, broker, order, polled
+from supervisor import admission, broker, heartbeat, order, polled
 from supervisor.admission import Admission
 from supervisor.leftovers import is_alive, signal_exactly
 from supervisor.publication import Phase, Publication
+from supervisor.runend import RunEnd
 from supervisor.standdown import StandDown
 from supervisor.storeformat import UnknownStore
 from supervisor.storehealth import HANGING_BEATS
@@ -74,6 +75,7 @@ class Loop:
         luck: random.Random,
         capacity: Capacity | None = None,
         on_reload: Callable[[], None] = lambda: None,
+        own: Mapping[str, object] | None = None,
     ) -> None:
         """Decide for `slots` runs at a time.
 
@@ -85,6 +87,7 @@ class Loop:
             luck: the dice of the pauses.
             capacity: what this host has for runs; None bounds nothing but the slots.
             on_reload: has the configuration read again; returns at once.
+            own: what heartbeats tell of this host that does not change.
         """
         self._settings = settings
         self._slots = slots
@@ -140,6 +143,17 @@ class Loop:
         #: An operator has declared this boot dead.
         self._stand_down: StandDown | None = None
         self._said: tuple[object, ...] = ()
+        #: What `status` shows, and monitors are told.
+        self._state: dict[str, object] = {}
+        self._own = dict(own or {})
+        queues = settings.queues
+        self._signs = heartbeat.Signs(queue=queues.heartbeat, every=queues.heartbeat_every, forbidden=queues.names)
+        #: Runs told to the end, and replies that the broker will not have, since the start.
+        self._published = 0
+        self._undeliverable = 0
+        #: When the first that waits here was sent, and since when the broker is as it is, seconds since 1970.
+        self._oldest = 0.0
+        self._broker_since = time.time()
 
     # --- what other threads call --------------------------------------------------------------------------------
 
@@ -216,6 +230,13 @@ class Loop:
         match event:
             case broker.Delivered():
                 self._delivered(event)
+            case broker.Sent(key=heartbeat.Sign()):
+                self._signs.accepted()
+            case broker.Unknown(key=heartbeat.Sign()):
+                return  # the next one says more
+            case broker.Refused(key=heartbeat.Sign() as sign):
+                if self._signs.refused(suspect=event.suspect):
+                    log.error("The broker takes no heartbeat on %s: %s. None is sent any more.", sign.queue, event.why)
             case broker.Sent():
                 self._sent(event.key)
             case broker.Unknown():
@@ -224,8 +245,10 @@ class Loop:
                 self._unsure(event.key, event.why, suspect=event.suspect, certain=not event.suspect)
             case broker.Connected():
                 log.info("Connected to the broker %s.", event.server)
+                self._broker_since = time.time()
             case broker.Disconnected():
                 log.warning("The broker is away: %s.", event.why)
+                self._broker_since = time.time()
                 self._poison.clear()  # these messages come again
                 self._held.clear()
             case broker.Trouble():
@@ -316,6 +339,9 @@ class Loop:
         """
         if self._stand_down is not None:
             return  # not acknowledged: another host gets it
+        if event.queue == self._settings.queues.ping:
+            self._pinged(event)
+            return
         full = self._waiting >= self._settings.store.max_waiting
         if full and not self._held:
             log.warning("%d jobs wait: no more are taken until there are fewer.", self._waiting)
@@ -338,7 +364,7 @@ class Loop:
     def _poisoned(self, event: polled.Poisoned) -> None:
         self._release(event.key)
         poison = event.poison
-        log.warning("A message was refused (%s): %s", poison.key, poison.text, extra={"action": "poison"})
+        log.warning("A message was refused (%s): %s", poison.key, poison.text, extra={"facts": {"action": "poison"}})
         if self._link is None or not isinstance(event.key, broker.DeliveryToken):
             return
         if event.told:
@@ -367,7 +393,33 @@ class Loop:
         if publication is not None:
             publication.unsure(suspect=suspect, certain=certain)
             if publication.undeliverable:
+                self._undeliverable += 1
                 log.error("A reply of %s is undeliverable: %s. It stays in the store.", key, why)
+
+    # --- monitors ---------------------------------------------------------------------------------------------------
+
+    def _content(self) -> dict[str, object]:
+        facts = heartbeat.facts(self._own, self._state, oldest=self._oldest, now=time.time(), published=self._published)
+        return heartbeat.body(str(self._own.get("hostname", "")), os.getpid(), facts)
+
+    def _beat(self, now: float) -> None:
+        if self._link is not None and self._link.connected and self._signs.due(now):
+            self._give(self._signs.sign(self._content(), time.time()))
+
+    def _pinged(self, event: broker.Delivered) -> None:
+        assert self._link is not None
+        self._link.ack(event.token, event.token)
+        try:
+            sign = self._signs.answer(event.body, self._content(), now=time.monotonic(), wall=time.time())
+        except heartbeat.BadPing as bad:
+            log.debug("A ping was not answered: %s.", bad)
+            return
+        self._give(sign)
+
+    def _give(self, sign: heartbeat.Sign) -> None:
+        """Send once; whatever comes of it, it is not sent again."""
+        assert self._link is not None
+        self._link.send(sign, sign.queue, sign.body, sign.headers)
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
@@ -377,6 +429,7 @@ class Loop:
         self._scanning = False
         self._waiting = event.waiting
         self._nowhere = (event.nowhere, event.why_nowhere)
+        self._oldest = event.oldest
         if event.disabled != self._disabled:
             self._disabled, self._said = event.disabled, ()
         self._release()
@@ -497,13 +550,17 @@ class Loop:
             self._cool[run.rb_part] = time.monotonic() + min(_LONGEST_COOL, 0.1 * 2.0 ** min(tries, 20))
             return
         self._errands.pop(run.rb_part, None)
-        facts = {"action": "run", "job": run.job, "rb": run.rb, "run": run.run, "verdict": event.verdict}
-        what = event.sentence or "its shepherd died before it was decided; it runs again"
-        log.info(
-            "Run %s of %s (RB %s), job %s, epoch %d: %s: %s",
-            run.run, run.instrument, run.rb, run.job, run.n, event.verdict or event.kind or "undecided", what,
-            extra=facts,
-        )  # fmt: skip
+        end = event.end or RunEnd(
+            job=run.job,
+            instrument=run.instrument,
+            rb=run.rb,
+            run=run.run,
+            epoch=run.n,
+            kind=event.kind,
+            verdict=event.verdict,
+            sentence=event.sentence,
+        )
+        log.info("Run ended", extra={"facts": end.facts()})
 
     def _publication(self, key: str) -> Publication:
         return self._publications.setdefault(key, Publication(key=key))
@@ -532,6 +589,7 @@ class Loop:
             self._describe(now)
             return
         self._publish(now)
+        self._beat(now)
         if now >= self._next_scan and not self._scanning:
             self._scanning = True
             wanted = _SPARE + 2 * self._free() if self._free() > 0 else 0
@@ -569,6 +627,7 @@ class Loop:
             self._link.ack(token, token)
         del self._publications[key]
         if not poison:
+            self._published += 1
             self._told[key] = _UNMARKED
             self._scan_soon()
 
@@ -580,6 +639,7 @@ class Loop:
         connected = self._link is None or self._link.connected
         waits = tuple(self._waits.items())
         said: tuple[object, ...] = (len(self._runs), self._waiting, self._nowhere, store, held, connected, waits)
+        said += (self._oldest, self._undeliverable)
         if said == self._said:
             return
         self._said = said
@@ -593,7 +653,7 @@ class Loop:
                 waits=dict(self._waits),
             )
         )
-        self._on_state(
+        self._show(
             {
                 "slots": self._slots,
                 "running": [
@@ -611,8 +671,16 @@ class Loop:
                 "store_since": since,
                 "held": held,
                 "broker": "none" if self._link is None else ("connected" if connected else "away"),
+                "broker_since": self._broker_since,
+                "oldest": self._oldest,
+                "undeliverable": self._undeliverable,
+                "published": self._published,
             }
         )
+
+    def _show(self, state: dict[str, object]) -> None:
+        self._state = state
+        self._on_state(state)
 
     @property
     def _untaken(self) -> int:

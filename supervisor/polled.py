@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from supervisor.offers import Offers
     from supervisor.order import Head
     from supervisor.records import Identity
+    from supervisor.runend import RunEnd
     from supervisor.settings import Settings
 
 
@@ -173,6 +174,8 @@ class Scanned:
     #: Why runs of an instrument wait in the whole fleet, by instrument.
     disabled: Mapping[str, str] = field(default_factory=dict)
     why_nowhere: str = ""
+    #: When the first of the RBs that could begin here was sent, seconds since 1970; 0 where nothing waits.
+    oldest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +233,8 @@ class Inspected:
     kind: str
     verdict: str
     sentence: str
+    #: A run in figures; None for an errand.
+    end: RunEnd | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,6 +144,11 @@ class Scanner:
         now = self._now()
         return min((at - now for at in self._due.values() if at > now), default=None)
 
+    def oldest(self, busy: Collection[str]) -> float:
+        """Return when the first job of an RB that is not `busy` was sent, seconds since 1970; 0 where none waits."""
+        groups = self._entries.groups
+        return min((group[0].time_ms for part, group in groups.items() if part not in busy), default=0) / 1000.0
+
     def scan(
         self,
         *,

@@ -107,6 +107,13 @@ class Service:
         for profile, why in offers.failing.items():
             log.error("The profile %s does not work on this host, its runs are not taken: %s.", profile, why)
         slots = settings.host.slot_count(max(1, facts.capacity.cpus))
+        own = {
+            "host": facts.host,
+            "hostname": facts.hostname,
+            "version": facts.code_version,
+            "level": offers.level,
+            "limits": settings.limits_for("").to_json(),
+        }
         loop = Loop(
             settings,
             slots,
@@ -115,6 +122,7 @@ class Service:
             luck=random.Random(),
             capacity=facts.capacity,
             on_reload=self._reload,
+            own=own,
         )
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):

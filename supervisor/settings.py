@@ -19,6 +19,7 @@ from supervisor.settings_interpreter import Interpreter
 from supervisor.settings_messages import Broker, Queues, Replies
 from supervisor.settings_paths import PathSettings
 from supervisor.settings_runs import InstrumentSettings, Isolation, LimitSettings, Provenance, Skip
+from supervisor.settings_seeing import Log
 from supervisor.settings_tune import Tune
 from supervisor.settingtypes import ByName, Duration, Instrument, Line, OptionalPath, OwnFolder, Section, Size, setting
 
@@ -241,6 +242,7 @@ class Settings(Section):
     skip: Skip = Skip()
     provenance: Provenance = Provenance()
     tune: Tune = Tune()
+    log: Log = Log()
 
     def contradictions(self) -> Iterator[str]:
         """Yields what cannot stand together."""

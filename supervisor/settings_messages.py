@@ -159,6 +159,20 @@ class Queues(Section):
     cancel: OptionalQueue = setting(
         "", "A queue for cancels alone; empty takes them from `pending` only.", restart=True
     )
+    heartbeat: OptionalQueue = setting(
+        "",
+        "Told in JSON every `heartbeat_every` that this host serves, as monitors of SNS expect it, with its counts, "
+        "version and limits under the key supervisor; empty sends nothing. A heartbeat is not stored by the broker and "
+        "never sent again.",
+        restart=True,
+    )
+    heartbeat_every: Duration = setting("30 s", "Pause between two heartbeats.", ge=1, restart=True)
+    ping: OptionalQueue = setting(
+        "",
+        "A topic on which monitors ask: a message with `reply_to` is answered there with the heartbeat, at most ten at "
+        "once and one in each second; empty reads none.",
+        restart=True,
+    )
     sns: SnsQueues = SnsQueues()
 
     def of(self, family: Family) -> QueueNames:
@@ -176,17 +190,29 @@ class Queues(Section):
     @property
     def subscriptions(self) -> tuple[str, ...]:
         """The queues that are read, each once."""
-        return (*self.pending, self.cancel) if self.cancel else self.pending
+        return (*self.pending, *(name for name in (self.cancel, self.ping) if name))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every queue that has a meaning of its own: where a stranger may have nothing sent to."""
+        own = {getattr(self, name) for name in ("started", "complete", "error", "skipped", "cancelled", "heartbeat")}
+        own |= {getattr(self.sns, name) for name in SnsQueues.model_fields}
+        return frozenset(own - {""}).union(self.subscriptions)
 
     def contradictions(self) -> Iterator[str]:
         """Yields what cannot stand together."""
-        answers = [(name, getattr(self, name)) for name in ("started", "complete", "error", "skipped", "cancelled")]
+        answers = [
+            (name, getattr(self, name))
+            for name in ("started", "complete", "error", "skipped", "cancelled", "heartbeat")
+        ]
         answers += [(f"sns.{name}", getattr(self.sns, name)) for name in SnsQueues.model_fields]
         for name, queue in answers:
             if queue in self.subscriptions:
                 yield f"{name} is a queue we read from; our own replies would come back as runs: write another"
         if self.cancel in self.pending:
             yield "cancel is the same queue as pending; leave it empty, cancels are always taken from pending"
+        if self.ping and self.ping in (*self.pending, self.cancel):
+            yield "ping is a queue that runs or cancels come on; name a topic of its own, or leave it empty"
         for name in dict.fromkeys(name for name in self.pending if self.pending.count(name) > 1):
             yield f"pending names {name} twice; keep one"
 

@@ -418,6 +418,7 @@ class Poller(threading.Thread):
                 disabled=self._disabled.sentences(),
                 nowhere=len(scanner.nowhere),
                 why_nowhere="" if stuck is None else hosting.why_not(self._fleet.own, self._needs_of(stuck)),
+                oldest=scanner.oldest(command.busy),
             )
         )
         for damage in set(scanner.damage.values()):

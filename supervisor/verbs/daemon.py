@@ -105,7 +105,10 @@ def start(configuration: Configuration, patience_seconds: float, notes: Sequence
     from supervisor.verbs.serve import serve
 
     said = daemonize.launch(
-        lambda ready: serve(configuration, ready, notes, notifier=notifier), log_path, patience_seconds=patience_seconds
+        lambda ready: serve(configuration, ready, notes, notifier=notifier),
+        log_path,
+        patience_seconds=patience_seconds,
+        style=settings.log.format,
     )
     if said.pid:
         notifier.ready(main_pid=said.pid)

@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
         return CONFIG
     try:
         notes = serviceuser.assume(configuration.settings)
-        logs.set_up(configuration.settings.service.log)
+        logs.set_up(configuration.settings.service.log, configuration.settings.log.format)
     except serviceuser.BadUser as bad:
         print(f"cannot serve: {bad}", file=sys.stderr)
         return CONFIG

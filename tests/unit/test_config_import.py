@@ -153,6 +153,15 @@ def test_every_key_of_sns_is_taken_over_or_left_out_with_a_reason():
     assert "# colour: is no key of the old worker.\n" in made.text
 
 
+def test_heartbeats_and_pings_of_sns_go_on_where_they_went():
+    queues = parse(converted(SNS).text, "made").queues
+    assert queues.heartbeat == "/topic/SNS.COMMON.STATUS.POSTPROCESS.0"
+    assert queues.ping == "/topic/SNS.COMMON.STATUS.PING"
+
+    named = parse(converted({**SNS, "heart_beat": "BEAT", "heartbeat_ping": "/topic/P"}).text, "made").queues
+    assert (named.heartbeat, named.ping) == ("/queue/BEAT", "/topic/P")
+
+
 def test_defaults_of_the_old_worker_are_written_down_where_ours_differ():
     made = converted({"brokers": [["h", 1]], "heart_beat": "/topic/X"}, total_memory=10_000 * MiB)
     settings = parse(made.text, "made")

@@ -68,6 +68,8 @@ def test_queues_of_sns_are_a_table_of_their_own():
         ('pending = ["a", "b c"]', "must be a queue name without spaces"),
         ('pending = ["a", "b"]\ncancel = "b"', "cancel is the same queue as pending"),
         ('pending = ["a", "b"]\nerror = "b"', "error is a queue we read from"),
+        ('pending = ["a", "b"]\nping = "b"', "ping is a queue that runs or cancels come on"),
+        ('ping = "b"\nheartbeat = "b"', "heartbeat is a queue we read from"),
         ('cancel = "b"\nskipped = "b"', "skipped is a queue we read from"),
         ('pending = ["a", "/queue/REDUCTION.DISABLED"]', "sns.disabled is a queue we read from"),
         ('cancel = "b"\n[queues.sns]\nstarted = "b"', "sns.started is a queue we read from"),
