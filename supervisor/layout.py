@@ -185,6 +185,10 @@ class Layout:
         """The operator's word that this boot of a host is dead; void for any other boot."""
         return self.path("hosts", f"{names.encode(host)}.{names.encode(boot)}.fence")
 
+    def drain(self, host: str) -> str:
+        """The operator's word that a host takes nothing new."""
+        return self.path("hosts", f"{names.encode(host)}.drain")
+
     def poison(self, digest: str) -> str:
         """A message that could not be taken, with its reply."""
         return self.path("poison", digest)

@@ -22,12 +22,14 @@ from supervisor.publication import Phase, Publication
 from supervisor.standdown import StandDown
 from supervisor.storeformat import UnknownStore
 from supervisor.storehealth import HANGING_BEATS
+from supervisor.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping
 
     from supervisor.brokerlink import BrokerLink
+    from supervisor.drains import Drain
     from supervisor.order import Head
     from supervisor.settings import Settings
     from supervisor.storepoller import Poller
@@ -65,6 +67,7 @@ class Loop:
         *,
         on_state: Callable[[dict[str, object]], None],
         luck: random.Random,
+        on_alive: Callable[[float], None] = lambda _now: None,
     ) -> None:
         """Decide for `slots` runs at a time.
 
@@ -74,12 +77,15 @@ class Loop:
             failing: profiles that do not work here, each with why.
             on_state: is told what `status` shows.
             luck: the dice of the pauses.
+            on_alive: is told in each turn, with monotonic seconds, that no restart is called for.
         """
         self._settings = settings
         self._slots = slots
         self._on_state = on_state
         self._failing = failing
         self._luck = luck
+        self._on_alive = on_alive
+        self._watchdog = Watchdog()
         self._events: queue.SimpleQueue[broker.Event | polled.Found] = queue.SimpleQueue()
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
@@ -119,6 +125,8 @@ class Loop:
         self._stopping = False
         #: An operator has declared this boot dead.
         self._stand_down: StandDown | None = None
+        #: An operator wants nothing new taken here.
+        self._drain: Drain | None = None
         self._said: tuple[object, ...] = ()
 
     # --- what other threads call --------------------------------------------------------------------------------
@@ -168,6 +176,9 @@ class Loop:
             while not self._events.empty():
                 self._take(self._events.get())
             self._reconcile()
+            now = time.monotonic()
+            if self._watchdog.lives(now, poller.last_turn, poller.waits_for):
+                self._on_alive(now)
         for fd in self._pidfds:
             os.close(fd)
 
@@ -249,6 +260,8 @@ class Loop:
                     now=time.monotonic(),
                     send=signal_exactly,
                 )
+            case polled.Drained():
+                self._drained(event.drain)
             case polled.Damaged():
                 log.error("A record of the store is damaged: %s.", event.why)
             case polled.StoreTrouble():
@@ -284,7 +297,7 @@ class Loop:
         The same bounds what piles up while the store takes nothing: a broker that comes and goes meanwhile delivers its
         window again each time.
         """
-        if self._stand_down is not None:
+        if self._stand_down is not None or self._drain is not None:
             return  # not acknowledged: another host gets it
         full = self._waiting >= self._settings.store.max_waiting
         if full and not self._held:
@@ -295,6 +308,24 @@ class Loop:
         self._taking.add(event.token)
         headers = dict(event.headers)
         self._order(polled.Take(key=event.token, body=event.body, headers=headers, received=time.time()))
+
+    def _drained(self, drain: Drain | None) -> None:
+        """Take nothing new, or take it again.
+
+        Messages that the broker has handed over go back with the connection: held here, they would wait for `resume`
+        while other hosts are idle. What is at the poller is journaled and runs elsewhere; its copy is a duplicate.
+        """
+        self._drain = drain
+        self._candidates.clear()
+        self._held.clear()
+        if self._link is not None:
+            self._link.take_messages(drain is None)
+        if drain is None:
+            log.info("Resumed: runs and messages are taken again.")
+        else:
+            why = f" ({drain.why})" if drain.why else ""
+            log.warning("Drained by %s%s: no new runs and messages are taken; runs go on.", drain.who, why)
+        self._scan_soon()
 
     def _release(self, key: object = None) -> None:
         """The poller is done with the message `key`: hand over what was held back, as far as there is room."""
@@ -369,7 +400,7 @@ class Loop:
     def _pause(self, event: polled.Scanned) -> float:
         """Return the seconds until the next scan; each host of a fleet looks at moments of its own."""
         pause = self._settings.store.poll * event.stretch * self._luck.uniform(*_JITTER)
-        if not self._free():
+        if not self._room():
             pause *= _SLOW
         return pause if event.due_in is None else min(pause, event.due_in)
 
@@ -386,7 +417,7 @@ class Loop:
             head = self._candidates.popleft()
             if head.rb in busy or head.rb in self._claiming:
                 continue
-            if not head.slotless and len(self._claiming) >= self._free():
+            if not head.slotless and len(self._claiming) >= self._room():
                 left.append(head)
                 continue
             self._claiming.add(head.rb)
@@ -401,6 +432,10 @@ class Loop:
     def _free(self) -> int:
         used = sum(1 for key, run in self._runs.items() if run.errand == "run" and key not in self._decided)
         return self._slots - used
+
+    def _room(self) -> int:
+        """Return how many runs may begin here."""
+        return 0 if self._drain is not None else self._free()
 
     def _started(self, run: polled.ActiveRun) -> None:
         self._claiming.discard(run.rb_part)
@@ -463,7 +498,7 @@ class Loop:
         self._publish(now)
         if now >= self._next_scan and not self._scanning:
             self._scanning = True
-            wanted = _SPARE + 2 * self._free() if self._free() > 0 else 0
+            wanted = _SPARE + 2 * self._free() if self._room() > 0 else 0
             self._order(polled.Scan(most=wanted, busy=self._busy(now), served=dict(self._served)))
         self._cool = {part: until for part, until in self._cool.items() if until > now}
         self._describe(now)
@@ -499,7 +534,11 @@ class Loop:
         # What is held back is told with trouble alone: else each message would be a new state.
         held = 0 if store == "well" and self._waiting < self._settings.store.max_waiting else self._untaken
         connected = self._link is None or self._link.connected
-        said: tuple[object, ...] = (len(self._runs), self._waiting, self._nowhere, store, held, connected)
+        drain = self._drain
+        drained = {} if drain is None else {"by": drain.who, "since": drain.time, "why": drain.why}
+        said: tuple[object, ...] = (
+            len(self._runs), self._waiting, self._nowhere, store, held, connected, self._drain
+        )  # fmt: skip
         if said == self._said:
             return
         self._said = said
@@ -519,6 +558,7 @@ class Loop:
                 "store": store,
                 "store_since": since,
                 "held": held,
+                "drained": drained,
                 "broker": "none" if self._link is None else ("connected" if connected else "away"),
             }
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from supervisor.drains import Drain
     from supervisor.intake import Poison
     from supervisor.order import Head
     from supervisor.records import Identity
@@ -214,6 +215,13 @@ class Fenced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """An operator wants nothing new taken here, or (None) wants it taken again."""
+
+    drain: Drain | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Damaged:
     """A record of the store cannot be read; what it belongs to stands still until an operator has looked at it."""
 
@@ -260,6 +268,7 @@ Found = (
     | NotClaimed
     | Inspected
     | Fenced
+    | Drained
     | Damaged
     | StoreTrouble
     | StoreWell
