@@ -65,7 +65,7 @@ def say(*words):
 
 def system(*command, check=True):
     """Run a command as root and return what it says."""
-    done = subprocess.run(command, user=0, group=0, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, user=0, group=0, capture_output=True, text=True, check=False, timeout=900)
     if check and done.returncode:
         raise SystemExit(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}\n{journal()}")
     return (done.stdout + (done.stderr if command[0] == "systemd-analyze" else "")).strip()
