@@ -11,7 +11,7 @@ JOBS ?= 2
 AUTOREDUCE_DATA ?= ../shared/data
 export AUTOREDUCE_DATA
 
-.PHONY: demo test lint acceptance soak fleet bench lab docs clean activemq artemis bubblewrap chromium
+.PHONY: demo test lint acceptance soak fleet bench lab deb rpm docs clean activemq artemis bubblewrap chromium
 
 demo: $(VENV)/.demo
 	@$(BIN)/autoreduce-supervisor demo
@@ -79,6 +79,18 @@ LAB ?= ../shared/lab
 lab: $(VENV)/.dev
 	@if test -x $(LAB)/vm-run; then LAB=$(LAB) $(BIN)/python -m pytest tests/lab -m lab -o faulthandler_timeout=0; \
 	else echo "NOT RUN: there is no lab here; name it: make lab LAB=<folder of vm-run>"; fi
+
+# Packages for the system whose Python is named; what they install is told in docs/how-to/install.md.
+PACKAGE_PYTHON ?= /usr/bin/python3
+deb: $(VENV)/.made
+	$(BIN)/python packaging/deb.py dist --python $(PACKAGE_PYTHON)
+
+rpm: $(VENV)/.made
+	@command -v rpmbuild >/dev/null || { echo "rpmbuild is missing; as root: apt-get install -y rpm" >&2; exit 1; }
+	$(BIN)/python packaging/stage.py build/rpm/staged --python $(PACKAGE_PYTHON)
+	rpmbuild -bb --quiet --define "_topdir $(CURDIR)/build/rpm" --define "_rpmdir $(CURDIR)/dist" \
+	  --define "staged $(CURDIR)/build/rpm/staged" --define "payload_version $$(ls build/rpm/staged/payload/opt/autoreduce-supervisor)" \
+	  packaging/autoreduce-supervisor.spec
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "Python >= 3.11 is missing; as root: apt-get install -y python3 python3-venv" >&2; exit 1; }

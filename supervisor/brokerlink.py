@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 #: After the deadline of `stop` the link severs what is left and waits so long, in seconds, for its thread.
 _SEVER_SECONDS = 2.0
+#: Why a connection ends that is to take messages, or none, from now on.
+_CHANGED = "connecting anew, since what is taken from the queues has changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,7 @@ class BrokerLink:
         self._since = clock()
         self._last_error: str | None = None
         self._attempts = 0
+        self._takes = True
 
     # -- the supervisor's side
 
@@ -141,6 +144,22 @@ class BrokerLink:
             if session is not None:
                 session.sever(f"stopped; the broker did not confirm within {deadline_seconds:g} s")
             thread.join(_SEVER_SECONDS)
+
+    def take_messages(self, wanted: bool) -> None:
+        """Consume the queues, or none of them, from now on; replies are sent in either case.
+
+        It takes another connection: at the end of one the broker hands what was not acknowledged to other hosts, while
+        UNSUBSCRIBE would leave open whose the messages are. What is queued is written first.
+        """
+        with self._lock:
+            if wanted == self._takes:
+                return
+            self._takes = wanted
+            session, connected = self._session, self._connected
+        if session is not None and connected:
+            session.leave(_CHANGED)
+        elif session is not None:
+            session.sever(_CHANGED)
 
     def send(self, reply_key: object, queue: str, body: str, headers: Mapping[str, str]) -> None:
         """Send a persistent message; exactly one `Sent`, `Unknown` or `Refused` with this key follows.
@@ -264,12 +283,14 @@ class BrokerLink:
         except OSError:  # out of descriptors
             sock.close()
             raise
+        with self._lock:
+            takes = self._takes
         session = Session(
             wire,
             generation=generation,
             host=name,
             settings=self._settings,
-            subscriptions=self._subscriptions,
+            subscriptions=self._subscriptions if takes else (),
             emit=self._emit,
             doubts=self._doubts,
             clock=self._clock,
@@ -281,10 +302,12 @@ class BrokerLink:
         try:
             if self._stopping.is_set():  # `stop` came before the session was there to be severed
                 session.sever("stopped")
-            server = session.open(self._destinations)
+            server = session.open(self._destinations if takes else ())
             began = self._announce(generation, server)
             if self._stopping.is_set():  # ditto, before it was there to leave
                 session.leave()
+            elif self._takes != takes:
+                session.leave(_CHANGED)
             session.run()
             why = session.why()
         except SessionRefused as error:

@@ -85,6 +85,7 @@ class Session:
         self._early: deque[WireFrame] = deque()
         self._ended = False
         self._leaving = False
+        self._farewell = "stopped"
         self._fault: str | None = None
         self._blame = False  # the broker ended it, and named nothing
         self._named = False  # an ERROR named a frame, and no RECEIPT has come since
@@ -231,7 +232,7 @@ class Session:
             with effect("broker.acked"):
                 self._emit(Acked(key=operation.key))
         elif operation.kind is Kind.DISCONNECT:
-            self._end("stopped")
+            self._end(self._farewell)
 
     def _on_error(self, frame: WireFrame) -> None:
         words = said(frame.headers, frame.body, self._settings)
@@ -278,10 +279,11 @@ class Session:
         with self._turn:
             return len(self._held)
 
-    def leave(self) -> None:
-        """Write what is queued, then DISCONNECT; the end follows its receipt."""
+    def leave(self, why: str = "stopped") -> None:
+        """Write what is queued, then DISCONNECT; the end follows its receipt, and bears the words of `why`."""
         with self._turn:
             self._leaving = True
+            self._farewell = why
             self._turn.notify_all()
 
     def sever(self, why: str) -> None:

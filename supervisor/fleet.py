@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from supervisor import hosting, hosts
+from supervisor.drains import DRAINED
 from supervisor.takeover import Watch
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class Fleet:
     @property
     def rivals(self) -> int:
         """How many hosts look for something to do: those with a free slot, and this one."""
-        return 1 + sum(beat.running < beat.slots for beat in self._living if beat.host != self._own.host)
+        others = (beat for beat in self._living if beat.host != self._own.host and beat.state != DRAINED)
+        return 1 + sum(beat.running < beat.slots for beat in others)
 
     @property
     def uneven(self) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.limits import format_size
 from supervisor import floors, paths, request
+from supervisor.drains import DRAINED
 from supervisor.pathrules import under
 from supervisor.profiles import NoProfile
 
@@ -93,8 +94,10 @@ def why_not(offer: HostBeat, needs: Needs, *, roots: bool = True) -> str:
     Args:
         offer: what the host says of itself.
         needs: what the run needs.
-        roots: whether it has to serve the data as well.
+        roots: whether what passes counts as well: data that it does not serve, or an operator who has drained it.
     """
+    if roots and offer.state == DRAINED:
+        return f"host {offer.host} is drained"
     if not floors.enough(needs.floor, offer.level):
         return (
             f'isolation "{needs.floor}" is required for {needs.instrument}, and host {offer.host} proves '

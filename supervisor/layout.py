@@ -193,6 +193,10 @@ class Layout:
         """The operator's word that runs of an instrument (upper case) wait."""
         return self.path("disabled", names.encode(instrument))
 
+    def drain(self, host: str) -> str:
+        """The operator's word that a host takes nothing new."""
+        return self.path("hosts", f"{names.encode(host)}.drain")
+
     def poison(self, digest: str) -> str:
         """A message that could not be taken, with its reply."""
         return self.path("poison", digest)

@@ -26,12 +26,14 @@ from supervisor.runend import RunEnd
 from supervisor.standdown import StandDown
 from supervisor.storeformat import UnknownStore
 from supervisor.storehealth import HANGING_BEATS
+from supervisor.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping
 
     from supervisor.brokerlink import BrokerLink
+    from supervisor.drains import Drain
     from supervisor.order import Head
     from supervisor.settings import Settings
     from supervisor.storepoller import Poller
@@ -76,6 +78,7 @@ class Loop:
         capacity: Capacity | None = None,
         on_reload: Callable[[], None] = lambda: None,
         own: Mapping[str, object] | None = None,
+        on_alive: Callable[[float], None] = lambda _now: None,
     ) -> None:
         """Decide for `slots` runs at a time.
 
@@ -88,6 +91,7 @@ class Loop:
             capacity: what this host has for runs; None bounds nothing but the slots.
             on_reload: has the configuration read again; returns at once.
             own: what heartbeats tell of this host that does not change.
+            on_alive: is told in each turn, with monotonic seconds, that no restart is called for.
         """
         self._settings = settings
         self._slots = slots
@@ -101,6 +105,8 @@ class Loop:
         self._on_state = on_state
         self._failing = failing
         self._luck = luck
+        self._on_alive = on_alive
+        self._watchdog = Watchdog()
         self._events: queue.SimpleQueue[broker.Event | polled.Found] = queue.SimpleQueue()
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
@@ -142,6 +148,8 @@ class Loop:
         self._stopping = False
         #: An operator has declared this boot dead.
         self._stand_down: StandDown | None = None
+        #: An operator wants nothing new taken here.
+        self._drain: Drain | None = None
         self._said: tuple[object, ...] = ()
         #: What `status` shows, and monitors are told.
         self._state: dict[str, object] = {}
@@ -206,6 +214,9 @@ class Loop:
             while not self._events.empty():
                 self._take(self._events.get())
             self._reconcile()
+            now = time.monotonic()
+            if self._watchdog.lives(now, poller.last_turn, poller.waits_for):
+                self._on_alive(now)
         for fd in self._pidfds:
             os.close(fd)
 
@@ -302,6 +313,8 @@ class Loop:
                     now=time.monotonic(),
                     send=signal_exactly,
                 )
+            case polled.Drained():
+                self._drained(event.drain)
             case polled.Damaged():
                 log.error("A record of the store is damaged: %s.", event.why)
             case polled.StoreTrouble():
@@ -337,11 +350,11 @@ class Loop:
         The same bounds what piles up while the store takes nothing: a broker that comes and goes meanwhile delivers its
         window again each time.
         """
-        if self._stand_down is not None:
-            return  # not acknowledged: another host gets it
         if event.queue == self._settings.queues.ping:
             self._pinged(event)
             return
+        if self._stand_down is not None or self._drain is not None:
+            return  # not acknowledged: another host gets it
         full = self._waiting >= self._settings.store.max_waiting
         if full and not self._held:
             log.warning("%d jobs wait: no more are taken until there are fewer.", self._waiting)
@@ -351,6 +364,24 @@ class Loop:
         self._taking.add(event.token)
         headers = dict(event.headers)
         self._order(polled.Take(key=event.token, body=event.body, headers=headers, received=time.time()))
+
+    def _drained(self, drain: Drain | None) -> None:
+        """Take nothing new, or take it again.
+
+        Messages that the broker has handed over go back with the connection: held here, they would wait for `resume`
+        while other hosts are idle. What is at the poller is journaled and runs elsewhere; its copy is a duplicate.
+        """
+        self._drain = drain
+        self._candidates.clear()
+        self._held.clear()
+        if self._link is not None:
+            self._link.take_messages(drain is None)
+        if drain is None:
+            log.info("Resumed: runs and messages are taken again.")
+        else:
+            why = f" ({drain.why})" if drain.why else ""
+            log.warning("Drained by %s%s: no new runs and messages are taken; runs go on.", drain.who, why)
+        self._scan_soon()
 
     def _release(self, key: object = None) -> None:
         """The poller is done with the message `key`: hand over what was held back, as far as there is room."""
@@ -458,7 +489,7 @@ class Loop:
     def _pause(self, event: polled.Scanned) -> float:
         """Return the seconds until the next scan; each host of a fleet looks at moments of its own."""
         pause = self._settings.store.poll * event.stretch * self._luck.uniform(*_JITTER)
-        if not self._free():
+        if not self._room():
             pause *= _SLOW
         return pause if event.due_in is None else min(pause, event.due_in)
 
@@ -475,7 +506,7 @@ class Loop:
             head = self._candidates.popleft()
             if head.rb in busy or head.rb in self._claiming:
                 continue
-            if not head.slotless and len(self._claiming) >= self._free():
+            if not head.slotless and len(self._claiming) >= self._room():
                 left.append(head)
                 continue
             if not head.slotless and not self._is_admitted(head):
@@ -507,6 +538,10 @@ class Loop:
     def _free(self) -> int:
         used = sum(1 for key, run in self._runs.items() if run.errand == "run" and key not in self._decided)
         return self._slots - used
+
+    def _room(self) -> int:
+        """Return how many runs may begin here."""
+        return 0 if self._drain is not None else self._free()
 
     def _started(self, run: polled.ActiveRun) -> None:
         self._claiming.discard(run.rb_part)
@@ -592,7 +627,7 @@ class Loop:
         self._beat(now)
         if now >= self._next_scan and not self._scanning:
             self._scanning = True
-            wanted = _SPARE + 2 * self._free() if self._free() > 0 else 0
+            wanted = _SPARE + 2 * self._free() if self._room() > 0 else 0
             self._order(
                 polled.Scan(
                     most=wanted,
@@ -637,9 +672,11 @@ class Loop:
         # What is held back is told with trouble alone: else each message would be a new state.
         held = 0 if store == "well" and self._waiting < self._settings.store.max_waiting else self._untaken
         connected = self._link is None or self._link.connected
+        drain = self._drain
+        drained = {} if drain is None else {"by": drain.who, "since": drain.time, "why": drain.why}
         waits = tuple(self._waits.items())
         said: tuple[object, ...] = (len(self._runs), self._waiting, self._nowhere, store, held, connected, waits)
-        said += (self._oldest, self._undeliverable)
+        said += (self._oldest, self._undeliverable, drain)
         if said == self._said:
             return
         self._said = said
@@ -670,6 +707,7 @@ class Loop:
                 "store": store,
                 "store_since": since,
                 "held": held,
+                "drained": drained,
                 "broker": "none" if self._link is None else ("connected" if connected else "away"),
                 "broker_since": self._broker_since,
                 "oldest": self._oldest,

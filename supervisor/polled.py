@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervisor.admission import Occupied
+    from supervisor.drains import Drain
     from supervisor.intake import Poison
     from supervisor.offers import Offers
     from supervisor.order import Head
@@ -257,6 +258,13 @@ class Fenced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """An operator wants nothing new taken here, or (None) wants it taken again."""
+
+    drain: Drain | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Damaged:
     """A record of the store cannot be read; what it belongs to stands still until an operator has looked at it."""
 
@@ -305,6 +313,7 @@ Found = (
     | Adopted
     | Restated
     | Fenced
+    | Drained
     | Damaged
     | StoreTrouble
     | StoreWell

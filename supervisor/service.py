@@ -51,8 +51,9 @@ def status_line(state: Mapping[str, object]) -> str:
     """Return what `systemctl status` shows of a state that `status` shows in full (pure)."""
     running = state["running"]
     count = len(running) if isinstance(running, list) else 0
+    drained = "drained; " if state.get("drained") else ""
     return (
-        f"{count} of {state['slots']} slots run, {state['waiting']} jobs wait; "
+        f"{drained}{count} of {state['slots']} slots run, {state['waiting']} jobs wait; "
         f"store {state['store']}; broker {state['broker']}"
     )
 
@@ -67,6 +68,10 @@ def facts_of(settings: Settings) -> HostFacts:
     )
 
 
+class _Hurried(Exception):
+    """A second signal came during the goodbye: nothing is lost by leaving now, the store has it all."""
+
+
 @dataclass(slots=True)
 class Service:
     """One supervisor in the foreground of this process."""
@@ -78,9 +83,12 @@ class Service:
     #: Why locks between hosts are not proven here, "" where they are or need not be.
     unproven: str = ""
     reloader: Reloader | None = None
+    #: Signals to end that came, and whether the goodbye is under way.
+    ends: int = 0
+    parting: bool = False
 
     def serve(self, ready: Callable[[], None]) -> None:
-        """Serve until SIGTERM or SIGINT.
+        """Serve until SIGTERM or SIGINT; a second one hurries the goodbye.
 
         Args:
             ready: called once when messages are taken.
@@ -123,10 +131,11 @@ class Service:
             capacity=facts.capacity,
             on_reload=self._reload,
             own=own,
+            on_alive=self.notifier.alive,
         )
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: loop.stop())
+            signal.signal(number, lambda *_: self._end(loop))
         signal.signal(signal.SIGHUP, lambda *_: loop.reload())
         nursery = NurseryLink(
             run_dir, facts.code_version, os.path.join(run_dir, "nursery.log"), start=not self.nursery_unit
@@ -147,6 +156,7 @@ class Service:
         write_local(run_dir, IDENTITY_FILE, {**identity, "version": facts.code_version})
         poller.start()
         if link is not None:
+            link.take_messages(not poller.drained)
             link.start()
         log.info("Serving as host %s with %d slots; the store is %s.", facts.host, slots, settings.store.path)
         ready()
@@ -155,10 +165,10 @@ class Service:
             loop.run(poller, link)
         finally:
             self.notifier.stopping()
-            if link is not None:
-                link.stop(_GOODBYE)
-            poller.order(Stop())
-            poller.join(_GOODBYE)
+            try:
+                self._say_goodbye(poller, link)
+            except _Hurried:
+                log.warning("Hurried: broker and store were not waited for; the next supervisor tells what was not.")
             nursery.close()
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(run_dir, IDENTITY_FILE))
@@ -174,6 +184,31 @@ class Service:
     def _reload(self) -> None:
         assert self.reloader is not None
         self.reloader.ask()
+
+    def _end(self, loop: Loop) -> None:
+        """Stop intake and end; the second signal hurries.
+
+        Raises:
+            _Hurried: the goodbye is under way, and its waiting ends here.
+        """
+        self.ends += 1
+        loop.stop()
+        if self.ends > 1 and self.parting:
+            raise _Hurried
+
+    def _say_goodbye(self, poller: Poller, link: BrokerLink | None) -> None:
+        """Let broker and store confirm what is under way.
+
+        Raises:
+            _Hurried: a second signal came.
+        """
+        self.parting = True
+        patience = _GOODBYE if self.ends < 2 else 0.0
+        if link is not None:
+            link.stop(patience)
+        poller.order(Stop())
+        poller.join(patience)
+        self.parting = False
 
     def _describe(self, state: dict[str, object]) -> None:
         """Show how it goes: to `status`, and to the service manager in one line."""

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from supervisor import (
+    drains,
     durable,
     fences,
     hosting,
@@ -51,6 +52,7 @@ from supervisor.polled import (
     Damaged,
     Defect,
     Describe,
+    Drained,
     Fenced,
     Found,
     Inspect,
@@ -135,6 +137,8 @@ class Poller(threading.Thread):
         self._ended = False
         #: An operator has declared this boot dead.
         self._fenced = False
+        #: An operator wants nothing new taken here.
+        self._drain: drains.Drain | None = None
         self._since = time.time()
         self._watch = Watch()
         self._claimer = Claimer(layout, self._surroundings())
@@ -216,6 +220,11 @@ class Poller(threading.Thread):
     def waits_for(self) -> str:
         """The call that this thread has not come back from, or ""; any thread may ask."""
         return storecall.under_way(self.ident or 0)[0]
+
+    @property
+    def drained(self) -> bool:
+        """Whether an operator wants nothing new taken here, as of the last beat."""
+        return self._drain is not None
 
     def take_identity(self) -> None:
         """Open the store, take the lock of this host's id for life and beat once; before the thread is started.
@@ -477,6 +486,9 @@ class Poller(threading.Thread):
     # --- claims and runs --------------------------------------------------------------------------------------
 
     def _claim(self, head: Head) -> None:
+        if self._drain is not None and not head.slotless:  # it was ordered before the loop knew
+            self._tell(NotClaimed(rb_part=head.rb, why="this host is drained", cool_down=_COOL))
+            return
         place = journal.find_job(self._layout, head.entry.job)
         wanted = journal.read_request(place) if place is not None else None
         self._scanner.follow(head.entry.job)
@@ -613,6 +625,7 @@ class Poller(threading.Thread):
         if fence is not None:
             self._fenced = True
             self._tell(Fenced(why=str(fences.refusal(fence))))
+        self._look_for_drain()
         self._counter += 1
         self._life = live_on(self._layout, self._facts.host, self._facts.boot, self._life)
         said = self._described
@@ -627,7 +640,7 @@ class Poller(threading.Thread):
                 memory_taken=said.memory_taken,
                 waits=dict(said.waits),
                 time=time.time(),
-                state="stopped" if self._fenced else said.state,
+                state=self._state(said.state),
                 pid=os.getpid(),
                 since=self._since,
                 hostname=self._facts.hostname,
@@ -638,3 +651,15 @@ class Poller(threading.Thread):
         )
         self._next_beat = time.monotonic() + self._settings.lock.beat
         storeformat.check(self._layout)
+
+    def _look_for_drain(self) -> None:
+        drain = drains.read_drain(self._layout, self._facts.host)
+        if drain != self._drain:
+            self._drain = drain
+            self._tell(Drained(drain=drain))
+
+    def _state(self, said: str) -> str:
+        """Return what the heartbeat says of this host, where the loop calls it `said`."""
+        if self._fenced:
+            return "stopped"
+        return drains.DRAINED if self._drain is not None and said != "stopped" else said

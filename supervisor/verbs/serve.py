@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import sys
@@ -44,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     pinned.pin()
+    faulthandler.enable()  # a watchdog ends us by SIGABRT: where each thread stood belongs into the journal
     notifier = Notifier.take(os.environ)
     try:
         configuration = config.load_whole(args.config)

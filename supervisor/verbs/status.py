@@ -87,6 +87,7 @@ def read(settings: Settings) -> dict[str, Any]:
         "unproven": state.get("unproven", ""),
         "store_since": state.get("store_since"),
         "held": state.get("held", 0),
+        "drained": state.get("drained", {}),
         "runs_in_trouble": [{"job": job, **trouble.to_json()} for job, trouble in storenotes.told(run_dir)],
         "broker": state.get("broker", "not looked at yet"),
         "config": state.get("config", {}),
@@ -105,6 +106,9 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     since = status["since"]
     begun = f", since {shown.moment(since, now)}" if isinstance(since, float) else ""
     rows = [f"running: pid {status['pid']}, host {status['host']}{begun}"]
+    drained = status["drained"]
+    if isinstance(drained, dict) and drained:
+        rows.append(f"drained: {_drained(drained, now)}")
     runs, slots = status["runs"], status["slots"]
     rows.append(f"slots:   {len(runs)} of {slots} busy" if isinstance(slots, int) else "slots:   not described yet")
     rows += [f"         {_run(run, now)}" for run in runs if isinstance(run, dict)]
@@ -172,3 +176,10 @@ def _run(run: dict[str, Any], now: float) -> str:
     lasted = f" for {format_duration(max(0.0, now - since))}" if isinstance(since, int | float) else ""
     words = f"{run.get('instrument')} run {run.get('run')}, RB {run.get('rb')}, job {run.get('job')}"
     return f"{shown.line(words)}, epoch {run.get('epoch')}{lasted}"
+
+
+def _drained(drained: dict[str, Any], now: float) -> str:
+    since = drained.get("since")
+    begun = f" since {shown.moment(since, now)}" if isinstance(since, int | float) else ""
+    why = f" ({drained['why']})" if drained.get("why") else ""
+    return shown.line(f"by {drained.get('by')}{begun}{why}; no new runs and messages are taken until resume", 400)

@@ -6,12 +6,12 @@ import time
 
 import pytest
 from activemq import ActiveMQ
-from brokerevents import Heard
+from brokerevents import Heard, make_link
 from stompclient import StompClient
 from waiting import wait_until
 
 from supervisor import request
-from supervisor.broker import Acked, AckLost, Delivered, Disconnected, Refused, Sent
+from supervisor.broker import Acked, AckLost, Connected, Delivered, Disconnected, Refused, Sent
 from supervisor.brokerkinds import KINDS, SMALLEST_MESSAGE
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("both brokers")]
@@ -336,3 +336,49 @@ def test_an_oversize_send_is_the_suspect_and_all_others_go_through(activemq, que
     with StompClient(activemq.port) as client:
         stored = {message.headers["n"] for message in client.browse(queues("out"))}
     assert stored == {str(key) for key in range(20)} - {"5"}
+
+
+# -- a drained host
+
+
+def test_messages_that_a_drained_host_holds_go_to_another_and_its_replies_are_sent(
+    plain_way, client, queues, heard, linked
+):
+    link = linked(heard, plain_way.port, subscriptions=(queues("in"),))
+    for number in range(3):
+        client.send(queues("in"), f'{{"n": {number}}}', {"job-id": f"job-{number}"})
+    held = heard.delivered(3)
+    link.ack(held[0].token, "first")
+    heard.wait(Acked)
+
+    link.take_messages(False)
+    assert "what is taken from the queues has changed" in heard.wait(Disconnected)[0].why
+    heard.wait(Connected, 2)
+    other = Heard()
+    linked(other, plain_way.port, subscriptions=(queues("in"),))
+    assert {message.headers["job-id"] for message in other.delivered(2)} == {"job-1", "job-2"}
+
+    link.send("reply", queues("out"), "done", {})
+    assert heard.answer("reply") == Sent(key="reply")
+    assert link.connected
+    assert len(heard.of(Delivered)) == 3
+
+    link.take_messages(True)
+    heard.wait(Connected, 3)
+    assert link.connected
+
+
+def test_a_link_that_begins_drained_takes_no_message_until_it_is_resumed(plain_way, client, queues, heard, linked):
+    client.send(queues("in"), "{}", {"job-id": "one"})
+    link = make_link(heard, plain_way.port, subscriptions=(queues("in"),))
+    link.take_messages(False)
+    link.start()
+    try:
+        heard.wait(Connected)
+        link.send("reply", queues("out"), "done", {})
+        heard.answer("reply")
+        assert not heard.of(Delivered)
+        link.take_messages(True)
+        assert heard.delivered(1)[0].headers["job-id"] == "one"
+    finally:
+        link.stop(2)

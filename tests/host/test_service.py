@@ -210,3 +210,53 @@ def test_a_supervisor_that_was_killed_leaves_no_word_that_it_serves(site):
     assert site.verb("status").returncode == 3
     assert site.verb("stop").returncode == 0
     assert started(site) != who
+
+
+def mute_broker():
+    """A listener that answers CONNECT and SUBSCRIBE, and never confirms a DISCONNECT."""
+    import re
+    import socket
+    import threading
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve(link):
+        with link:
+            link.sendall(b"CONNECTED\nversion:1.2\nheart-beat:0,0\nserver:ActiveMQ/5\n\n\0")
+            heard = b""
+            while piece := link.recv(4096):
+                heard += piece
+                *frames, heard = heard.split(b"\0")
+                for frame in frames:
+                    asked = re.search(rb"\nreceipt:(.*)", frame)
+                    if asked and b"SUBSCRIBE" in frame:
+                        link.sendall(b"RECEIPT\nreceipt-id:" + asked[1] + b"\n\n\0")
+                    if b"DISCONNECT" in frame:
+                        left.set()
+
+    def accept():
+        while True:
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(link,), daemon=True).start()
+
+    left = threading.Event()
+    threading.Thread(target=accept, daemon=True).start()
+    return listener, left
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_hurries_the_goodbye(tmp_path, number):
+    listener, left = mute_broker()
+    url = f"stomp://127.0.0.1:{listener.getsockname()[1]}"
+    with listener, Embedded(tmp_path, broker={"url": url}) as site:
+        site.start()
+        wait_until(lambda: "Connected to the broker" in site.log_text(), PATIENCE, "the link")
+        site.process.send_signal(number)
+        assert left.wait(PATIENCE)
+        site.process.send_signal(number)
+        assert site.process.wait(PATIENCE) == 0
+        assert "Hurried" in site.log_text()
+        assert rundir.serving(site.run_dir) is None

@@ -43,7 +43,7 @@ def machine_of(share, command, *, port=0):
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=900,
+        timeout=2400,
     )
 
 

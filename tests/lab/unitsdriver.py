@@ -27,6 +27,8 @@ SUPERVISOR = "autoreduce-supervisor.service"
 with open(f"{SHARE}/order.json") as order_file:
     ORDER = json.load(order_file)
 VERSIONS = ORDER["versions"]
+#: What a unit that starts as root may do.
+ROOT_NEEDS = "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL CAP_SETGID CAP_SETUID"
 #: Seconds; the processor is emulated.
 PATIENCE = 150.0
 #: Ends when the gate opens: a file beside its data, which a box shows as well.
@@ -63,7 +65,7 @@ def say(*words):
 
 def system(*command, check=True):
     """Run a command as root and return what it says."""
-    done = subprocess.run(command, user=0, group=0, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, user=0, group=0, capture_output=True, text=True, check=False, timeout=900)
     if check and done.returncode:
         raise SystemExit(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}\n{journal()}")
     return (done.stdout + (done.stderr if command[0] == "systemd-analyze" else "")).strip()
@@ -102,7 +104,7 @@ def install(identity):
         for unit in ("autoreduce-supervisor.service", "autoreduce-nursery@.service"):
             os.makedirs(f"/etc/systemd/system/{unit}.d")
             with open(f"/etc/systemd/system/{unit}.d/root.conf", "w") as file:
-                file.write("[Service]\nUser=\nRuntimeDirectory=\nStateDirectory=\n")
+                file.write(f"[Service]\nUser=\nRuntimeDirectory=\nStateDirectory=\n{ROOT_NEEDS}\n")
     os.makedirs("/etc/autoreduce", exist_ok=True)
     system("systemctl", "daemon-reload")
     complaints = system("systemd-analyze", "verify", "--recursive-errors=no", SUPERVISOR, nursery_unit("1"))

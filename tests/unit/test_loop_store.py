@@ -6,18 +6,22 @@ import errno
 import os
 import random
 import time
+from dataclasses import replace
 
 import pytest
 from storemaking import request
 
 from supervisor import config, durable, intake, journal, polled
 from supervisor.broker import Delivered, DeliveryToken, Disconnected, Sent
+from supervisor.drains import Drain
 from supervisor.layout import Layout
 from supervisor.loop import Loop
 from supervisor.offers import Offers
+from supervisor.order import Head
 from supervisor.plans import HostFacts
 from supervisor.storeformat import UnknownStore
 from supervisor.storepoller import Poller
+from supervisor.waiting import Entry
 
 
 class Link:
@@ -28,12 +32,16 @@ class Link:
     def __init__(self):
         self.acked = []
         self.sent = []
+        self.takes = []
 
     def ack(self, token, key):
         self.acked.append(token)
 
     def send(self, key, queue, body, headers):
         self.sent.append(key)
+
+    def take_messages(self, wanted):
+        self.takes.append(wanted)
 
 
 class Orders:
@@ -270,3 +278,36 @@ def test_the_poller_rests_while_all_its_tasks_are_in_trouble(poller):
     for task in ("runs", "beat", "prune"):
         poller._health.failed(task, OSError(errno.EIO, "x"), time.monotonic(), time.time())
     assert poller._pause() > 0.5
+
+
+def head(job, rb):
+    entry = Entry(rank=5, time_ms=1, sequence=0, job=job, instrument="GEM", rb=rb)
+    return Head(entry=entry, rb=rb, job=job)
+
+
+def drained():
+    return polled.Drained(drain=Drain(host="here", who="anna", time=1.0, why="new kernel"))
+
+
+def test_a_drained_loop_claims_nothing_takes_nothing_and_does_both_again_when_resumed(desk):
+    heads = tuple(head(f"job{number}", rb=str(number)) for number in range(2))
+    desk.tell(drained(), delivered(1), polled.Scanned(heads=heads, finished=(), waiting=2))
+    desk.turn()
+    assert desk.link.takes == [False]
+    assert desk.orders.of(polled.Take) == []
+    assert desk.orders.of(polled.Claim) == []
+    assert desk.states[-1]["drained"] == {"by": "anna", "since": 1.0, "why": "new kernel"}
+    desk.tell(polled.Drained(drain=None), delivered(2), polled.Scanned(heads=heads, finished=(), waiting=2))
+    desk.turn()
+    assert desk.link.takes == [False, True]
+    assert len(desk.orders.of(polled.Take)) == 1
+    assert len(desk.orders.of(polled.Claim)) == 2
+    assert desk.states[-1]["drained"] == {}
+
+
+def test_a_drained_loop_still_ends_what_needs_no_slot_and_tells_what_is_decided(desk):
+    cancelled = replace(head("one", rb="1"), slotless=True)
+    desk.tell(drained(), polled.Scanned(heads=(cancelled,), finished=(finished("two"),), waiting=2))
+    desk.turn()
+    assert [claim.head for claim in desk.orders.of(polled.Claim)] == [cancelled]
+    assert desk.link.sent == ["job two"]

@@ -66,3 +66,32 @@ def test_without_a_manager_nothing_is_said_and_nothing_is_logged(caplog):
 def test_a_manager_that_cannot_be_told_is_logged_and_keeps_nobody_from_serving(address, caplog):
     Notifier(address).ready()
     assert "Cannot tell the service manager" in caplog.text
+
+
+def watched(address, **variables):
+    environ = {VARIABLE: address, "WATCHDOG_USEC": "20000000", "PATH": os.defpath, **variables}
+    notifier = Notifier.take(environ)
+    assert environ == {"PATH": os.defpath}
+    return notifier
+
+
+@pytest.mark.parametrize("meant", [{}, {"WATCHDOG_PID": str(os.getpid())}])
+def test_a_sign_of_life_is_sent_at_half_of_the_watchdogs_time(manager, meant):
+    listener, address = manager
+    notifier = watched(address, **meant)
+    for now in (100.0, 100.1, 109.9, 110.0, 115.0, 120.5):
+        notifier.alive(now)
+    notifier.stopping()
+    heard = [listener.recv(4096).decode() for _ in range(4)]
+    assert heard == ["WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "STOPPING=1"]
+
+
+@pytest.mark.parametrize(
+    "variables", [{"WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"}, {"WATCHDOG_USEC": ""}]
+)
+def test_no_sign_of_life_is_sent_where_none_is_asked_of_this_process(manager, variables):
+    listener, address = manager
+    notifier = watched(address, **variables)
+    notifier.alive(100.0)
+    notifier.stopping()
+    assert listener.recv(4096).decode() == "STOPPING=1"

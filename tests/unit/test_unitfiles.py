@@ -91,6 +91,44 @@ def test_every_directive_of_a_service_has_its_reason_above_it_or_above_its_group
         assert service.count("\n# ") >= 8
 
 
+#: What would keep a box from being built, or both units from meeting in one file system.
+NEVER = (
+    "MemoryDenyWriteExecute", "PrivateDevices", "PrivateTmp", "PrivateUsers", "ProcSubset", "ProtectControlGroups",
+    "ProtectKernelLogs", "ProtectKernelTunables", "ProtectProc", "RestrictNamespaces", "RootDirectory",
+)  # fmt: skip
+ONLY_THE_SUPERVISOR = {"RestrictSUIDSGID", "LimitCORE", "WatchdogSec"}
+
+
+def hardening(name):
+    text = (ETC / "systemd" / name).read_text()
+    return text[text.index("# What follows closes") :]
+
+
+@pytest.mark.parametrize("name", [SUPERVISOR, NURSERY])
+@pytest.mark.parametrize("directive", NEVER)
+def test_what_boxes_do_not_bear_is_left_out_and_said(name, directive):
+    assert directive not in unit(name)["Service"]
+    assert directive in hardening(name) or directive == "RootDirectory"
+
+
+def test_both_units_are_closed_alike_but_for_what_a_script_would_feel():
+    common, own = ({k: v for k, v in unit(n)["Service"].items() if k in hardening(n)} for n in (NURSERY, SUPERVISOR))
+    assert common["NoNewPrivileges"] == "yes"
+    assert common["CapabilityBoundingSet"] == ""
+    shared = {key: value for key, value in own.items() if key not in ONLY_THE_SUPERVISOR}
+    assert {k: common[k] for k in shared if k in common} == {k: v for k, v in shared.items() if k in common}
+    assert not ONLY_THE_SUPERVISOR & unit(NURSERY)["Service"].keys()
+    assert unit(SUPERVISOR)["Service"].keys() >= ONLY_THE_SUPERVISOR
+
+
+def test_the_watchdog_waits_longer_than_a_turn_of_the_loop_and_a_goodbye():
+    from supervisor import loop, service
+
+    seconds = float(unit(SUPERVISOR)["Service"]["WatchdogSec"])
+    assert seconds / 2 > 10 * loop._TURN
+    assert seconds > 2 * service._GOODBYE
+
+
 def test_the_profile_allows_user_namespaces_and_bears_the_name_that_the_units_give():
     profile = (ETC / "apparmor.d" / "autoreduce-supervisor").read_text()
     rules = [line.strip() for line in profile.splitlines() if line.strip() and not line.startswith("#")]
