@@ -73,11 +73,15 @@ def _relocate(folder: Path, place: Path, home: str) -> None:
     command = place / "bin" / "autoreduce-supervisor"
     command.write_text(command.read_text().replace(str(place), home))
     config = place / "pyvenv.cfg"
-    config.write_text("".join(line for line in config.open() if not line.startswith("command")))
+    config.write_text(
+        "".join(line for line in config.read_text().splitlines(keepends=True) if not line.startswith("command"))
+    )
     for direct in place.glob("lib/python3*/site-packages/*.dist-info/direct_url.json"):
         direct.unlink()
         record = direct.with_name("RECORD")
-        record.write_text("".join(line for line in record.open() if "direct_url.json" not in line))
+        record.write_text(
+            "".join(line for line in record.read_text().splitlines(keepends=True) if "direct_url.json" not in line)
+        )
     for cache in list(place.rglob("__pycache__")):
         shutil.rmtree(cache)
     # Unchecked: nobody may write there afterwards, and a package that unpacks with other times stays valid.

@@ -7,7 +7,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
-from supervisor.exitcodes import INTERNAL, USAGE
+from supervisor.exitcodes import INTERNAL, UNKNOWN, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -26,6 +26,7 @@ VERBS = {
     "drain": "drain",
     "resume": "drain",
     "status": "status",
+    "check": "check",
     "submit": "submit",
     "cancel": "cancel",
     "resubmit": "resubmit",
@@ -57,6 +58,7 @@ SUMMARIES = {
     "drain": "have a host take no new runs and messages, until resume",
     "resume": "have a drained host take new runs and messages again",
     "status": "say whether the supervisor of this host runs, and what it does",
+    "check": "say in one line for a monitor whether all is well",
     "submit": "put a run into the store without a broker",
     "cancel": "cancel a run that waits or is under way",
     "resubmit": "run a job again, as a new job",
@@ -119,11 +121,13 @@ def command(asked: Collection[str]) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (default: the process's own) and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = command([word for word in arguments if word in VERBS][:1])
+    asked = [word for word in arguments if word in VERBS][:1]
+    parser = command(asked)
     try:
         options = parser.parse_args(arguments)
     except SystemExit as end:
-        return USAGE if end.code not in (0, None) else 0
+        # To a monitor 2 would be CRITICAL.
+        return 0 if end.code in (0, None) else UNKNOWN if asked == ["check"] else USAGE
     if argv is None and options.verb in _AT_A_DESK:
         from supervisor import userscope
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from supervisor import shown
+from supervisor import shown, whereabouts
 from supervisor.configwords import sentences
 from supervisor.settings import Settings
 
 #: Where the configuration is looked for when no file is named.
-DEFAULT_PATH = "/etc/autoreduce/supervisor.toml"
+DEFAULT_PATH = whereabouts.CONFIG
 #: Longest file that is read, in bytes; a real one has a few thousand.
 _LONGEST = 1024 * 1024
 

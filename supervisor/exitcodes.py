@@ -12,6 +12,8 @@ UNFIT = 1
 USAGE = 2
 #: A limit ended the run.
 LIMIT = 3
+#: `check`: it cannot be told how the supervisor does (0 OK, 1 WARNING, 2 CRITICAL).
+UNKNOWN = 3
 #: `status`: no supervisor runs on this host.
 NOT_RUNNING = 3
 #: The run was cancelled.

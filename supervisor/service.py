@@ -212,7 +212,13 @@ class Service:
 
     def _describe(self, state: dict[str, object]) -> None:
         """Show how it goes: to `status`, and to the service manager in one line."""
-        own = {"unproven": self.unproven, "config": self.reloader.state if self.reloader is not None else {}}
+        own = {
+            "host": self.settings.host.id or hosts.default_id(),
+            "store_path": self.settings.store.path,
+            "max_waiting": self.settings.store.max_waiting,
+            "unproven": self.unproven,
+            "config": self.reloader.state if self.reloader is not None else {},
+        }
         try:
             write_local(self.settings.service.run_dir, STATE_FILE, {**state, **own})
         except OSError as error:  # a full run directory ends nobody

@@ -15,6 +15,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from sandbox.levels import LEVELS
 from sandbox.limits import Limits, format_duration
+from supervisor import whereabouts
 from supervisor.settings_interpreter import Interpreter
 from supervisor.settings_messages import Broker, Queues, Replies
 from supervisor.settings_paths import PathSettings
@@ -121,7 +122,7 @@ class Service(Section):
         "User that everything runs as when started as root: folders of the service that are missing, and its control "
         "groups, are made first and handed over. Empty keeps the user who starts it.",
     )
-    run_dir: OwnFolder = setting("/run/autoreduce-supervisor", "Folder of sockets and pid files, on this host.")
+    run_dir: OwnFolder = setting(whereabouts.RUN_DIR, "Folder of sockets and pid files, on this host.")
     log: OptionalPath = setting("", "Log file; empty logs to standard error, where the journal picks it up.")
 
 

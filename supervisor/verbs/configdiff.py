@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from supervisor import config, rundir, shown
+from supervisor import config, localstatus, rundir, shown
 from supervisor.configchanges import changes
 from supervisor.exitcodes import CONFIG, INTERNAL, NOT_RUNNING, OK, USAGE
 from supervisor.reloading import IN_FORCE_FILE
-from supervisor.verbs.daemon import service_unseen
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +49,7 @@ def in_force(run_dir: str) -> config.Configuration | int:
     Raises:
         ConfigProblems: this version cannot read what the supervisor uses.
     """
-    unseen = service_unseen(run_dir)
+    unseen = localstatus.unseen(run_dir)
     if unseen:
         shown.complain(unseen)
         return INTERNAL

@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from supervisor import pinned, rundir, serviceuser, shown
+from supervisor import localstatus, pinned, rundir, serviceuser, shown
 from supervisor.exitcodes import CONFIG, INTERNAL, OK
 from supervisor.notify import Notifier
 from supervisor.verbs import opened
@@ -120,7 +120,7 @@ def start(configuration: Configuration, patience_seconds: float, notes: Sequence
 
 def stop(run_dir: str, patience_seconds: float) -> int:
     """Stop the supervisor that serves with `run_dir`, wait for its end, and say so."""
-    unseen = service_unseen(run_dir)
+    unseen = localstatus.unseen(run_dir)
     if unseen:
         shown.complain(unseen)
         return INTERNAL
@@ -149,25 +149,6 @@ def stop(run_dir: str, patience_seconds: float) -> int:
     runs = {0: "no run was under way", 1: "one run goes on under its shepherd"}
     shown.say(f"stopped: pid {who.pid}; {runs.get(count, f'{count} runs go on under their shepherds')}")
     return OK
-
-
-def service_unseen(run_dir: str) -> str:
-    """Return why it cannot be told whether a supervisor runs, "" where it can: "not there" differs from "not shown"."""
-    try:
-        with contextlib.suppress(FileNotFoundError), open(os.path.join(run_dir, rundir.IDENTITY_FILE), "rb"):
-            return ""
-    except PermissionError:
-        owner = _owner(run_dir)
-        hint = f"; use `sudo -u #{owner}` with this command" if owner is not None else ""
-        return f'cannot look into "{run_dir}" as uid {os.geteuid()}{hint}'
-    return ""
-
-
-def _owner(path: str) -> int | None:
-    try:
-        return os.stat(path).st_uid
-    except OSError:
-        return None
 
 
 def _end(pid: int, run_dir: str, patience_seconds: float) -> bool:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from supervisor import config, hosts, journal, records, shown, storeformat, tombstones
+from supervisor import config, hosts, journal, records, shown, storeformat, tombstones, whereabouts
 from supervisor.exitcodes import CONFIG, INTERNAL, USAGE
 from supervisor.layout import Layout
 
@@ -81,7 +81,7 @@ class OpenStore:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare `--config`."""
-    parser.add_argument("--config", metavar="FILE", help="the configuration (default: /etc/autoreduce/supervisor.toml)")
+    whereabouts.arguments(parser)
 
 
 def settings(args: argparse.Namespace) -> Settings | int:

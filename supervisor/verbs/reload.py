@@ -9,12 +9,11 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from supervisor import config, rundir, shown
+from supervisor import config, localstatus, rundir, shown
 from supervisor.exitcodes import CONFIG, INTERNAL, NOT_RUNNING, OK
 from supervisor.reloading import ANSWER_FILE
 from supervisor.settings import Settings
 from supervisor.verbs import opened
-from supervisor.verbs.daemon import service_unseen
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Ask, wait for the answer, and print it."""
     run_dir = args.run_dir or run_dir_of(args.config)
-    unseen = service_unseen(run_dir)
+    unseen = localstatus.unseen(run_dir)
     if unseen:
         shown.complain(unseen)
         return INTERNAL

@@ -10,15 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.limits import format_duration, format_size
-from supervisor import hosts, rundir, shown, storenotes
+from supervisor import localstatus, shown, whereabouts
 from supervisor.exitcodes import INTERNAL, NOT_RUNNING, OK
-from supervisor.verbs import opened
-from supervisor.verbs.daemon import service_unseen
 
 if TYPE_CHECKING:
     import argparse
-
-    from supervisor.settings import Settings
 
 EPILOG = """\
 Exit status: 0 a supervisor runs here; 3 none does; 70 it cannot be told; 78 configuration.
@@ -31,19 +27,14 @@ Example:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this verb."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    opened.arguments(parser)
+    whereabouts.arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Print the status and return 0 or 3."""
-    settings = opened.settings(args)
-    if isinstance(settings, int):
-        return settings
-    unseen = service_unseen(settings.service.run_dir)
-    if unseen:
-        shown.complain(unseen)
-        return INTERNAL
-    status = read(settings)
+    status = _quickly(args.config) or _thoroughly(args)
+    if isinstance(status, int):
+        return status
     if args.json:
         shown.say(json.dumps(status))
     else:
@@ -51,52 +42,32 @@ def main(args: argparse.Namespace) -> int:
     return OK if status["running"] else NOT_RUNNING
 
 
-def read(settings: Settings) -> dict[str, Any]:
-    """Return what the run directory says of the supervisor; without one that lives, its state says nothing."""
-    run_dir = settings.service.run_dir
-    who = rundir.serving(run_dir)
-    status: dict[str, Any] = {
-        "running": who is not None,
+def _quickly(path: str | None) -> dict[str, Any] | None:
+    """Return the status of a supervisor that serves; None where the configuration has to be judged first."""
+    run_dir = whereabouts.run_dir(path)
+    status = localstatus.read(run_dir) if run_dir is not None else {}
+    return status if status.get("running") and status.get("host") else None
+
+
+def _thoroughly(args: argparse.Namespace) -> dict[str, Any] | int:
+    """Return the status, or the exit status after it was said why it cannot be told."""
+    from supervisor import hosts
+    from supervisor.verbs import opened
+
+    settings = opened.settings(args)
+    if isinstance(settings, int):
+        return settings
+    unseen = localstatus.unseen(settings.service.run_dir)
+    if unseen:
+        shown.complain(unseen)
+        return INTERNAL
+    known = {
         "host": settings.host.id or hosts.default_id(),
-        "run_dir": run_dir,
         "store_path": settings.store.path,
-    }
-    if who is None:
-        return status
-    identity = rundir.read_local(run_dir, rundir.IDENTITY_FILE) or {}
-    state = rundir.read_local(run_dir, rundir.STATE_FILE) or {}
-    since = identity.get("time")
-    if not isinstance(since, float) or not _is_of(state, since):
-        state = {}  # left by an earlier supervisor; this one has not described itself yet
-    runs = state.get("running", [])
-    return status | {
-        "pid": who.pid,
-        "start": who.start,
-        "boot": identity.get("boot"),
-        "since": since,
-        "slots": state.get("slots"),
-        "runs": runs if isinstance(runs, list) else [],
-        "memory": state.get("memory", {}),
-        "waits": state.get("waits", {}),
-        "waiting": state.get("waiting"),
-        "failing": state.get("failing", {}),
-        "nowhere": state.get("nowhere", {}),
-        "disabled": state.get("disabled", {}),
         "max_waiting": settings.store.max_waiting,
-        "store": state.get("store", "not looked at yet"),
-        "unproven": state.get("unproven", ""),
-        "store_since": state.get("store_since"),
-        "held": state.get("held", 0),
-        "drained": state.get("drained", {}),
-        "runs_in_trouble": [{"job": job, **trouble.to_json()} for job, trouble in storenotes.told(run_dir)],
-        "broker": state.get("broker", "not looked at yet"),
-        "config": state.get("config", {}),
     }
-
-
-def _is_of(state: dict[str, object], since: float) -> bool:
-    written = state.get("time")
-    return isinstance(written, float) and written >= since
+    status = localstatus.read(settings.service.run_dir)
+    return {**status, **{key: status.get(key) or value for key, value in known.items()}}
 
 
 def text(status: dict[str, Any], now: float) -> list[str]:
@@ -115,7 +86,8 @@ def text(status: dict[str, Any], now: float) -> list[str]:
     rows += _room(status["memory"], status["waits"])
     waiting = status["waiting"]
     if isinstance(waiting, int):
-        full = waiting >= status["max_waiting"]
+        most = status["max_waiting"]
+        full = isinstance(most, int) and waiting >= most
         note = "; store.max_waiting is reached, further messages stay with the broker" if full else ""
         rows.append(f"waiting: {waiting} not finished with, those under way included{note}")
     failing = status["failing"]

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sandbox.limits import LimitError, format_duration, parse_duration
-from supervisor import drains, durable, pinned, rundir, shown
+from supervisor import drains, durable, localstatus, pinned, rundir, shown
 from supervisor.attempts import run_record
 from supervisor.exitcodes import INTERNAL
 from supervisor.leftovers import signal_exactly
@@ -78,7 +78,7 @@ def _empty_and_stop(args: argparse.Namespace) -> int:
     if isinstance(store, int):
         return store
     run_dir, host = store.settings.service.run_dir, store.facts.host
-    unseen = daemon.service_unseen(run_dir)
+    unseen = localstatus.unseen(run_dir)
     if unseen:
         shown.complain(unseen)
         return INTERNAL

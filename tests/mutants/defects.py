@@ -138,7 +138,7 @@ MUTANTS = (
         changes=(
             (
                 "sandbox/meter.py",
-                "        if limits.wall is not None and now - self._began >= limits.wall:\n",
+                "        if self._wall is not None and now - self._began >= self._wall:\n",
                 "        if False:\n",
             ),
         ),

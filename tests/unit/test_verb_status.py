@@ -12,7 +12,7 @@ import pytest
 from embedded import Embedded
 
 from sandbox.linux import proctree
-from supervisor import cli, rundir
+from supervisor import cli, localstatus, rundir
 from supervisor.verbs import status
 
 
@@ -122,5 +122,5 @@ def test_a_state_of_any_shape_is_shown_as_far_as_it_goes(site, state):
     me = proctree.identity(os.getpid())
     serve_as(site, me.pid, me.start)
     rundir.write_local(site.run_dir, rundir.STATE_FILE, state)
-    rows = status.text(status.read(site.settings()), time.time())
+    rows = status.text(localstatus.read(site.run_dir), time.time())
     assert rows[0].startswith("running: pid")
