@@ -7,6 +7,7 @@ as living, so that nothing is taken for unplaceable because this supervisor has 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from supervisor import hosting, hosts
@@ -45,8 +46,8 @@ class Fleet:
         self._living: tuple[HostBeat, ...] = (own,)
 
     def offer(self, own: HostBeat) -> None:
-        """Offer something else from now on."""
-        self._own = own
+        """Offer something else from now on; in what state this host is has another source."""
+        own = self._own = replace(own, state=self._own.state)
         self._known = (own, *self._known[1:])
         self._living = (own, *self._living[1:])
 

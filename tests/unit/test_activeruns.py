@@ -14,6 +14,7 @@ from embedded import Embedded
 from sandbox.linux import proctree
 from supervisor import activeruns, durable, fences
 from supervisor.activeruns import ActiveRuns, active_run
+from supervisor.admission import Wants
 from supervisor.attempts import history
 from supervisor.claim import Claimed
 from supervisor.fences import Fence
@@ -89,7 +90,7 @@ def test_a_record_that_cannot_be_read_is_told_and_keeps_nothing_from_coming_up(h
 def test_an_undecided_epoch_is_decided_as_soon_as_its_shepherd_is_seen_gone(host):
     host.site.epoch(1)
     gone = Identity(pid=2**22 - 1, start=1, boot=proctree.boot_id())
-    host.runs.inspect(active_run(host.site.request, "1", 1, "run", gone))
+    host.runs.inspect(active_run(host.site.request, "1", 1, "run", gone, Wants()))
     assert host.kinds() == [Inspected]
     assert host.site.cells.outcome(1).kind == "revoked"
 
@@ -98,7 +99,7 @@ def _handed_over(host):
     """A claim whose shepherd, this process, has not begun yet."""
     claimed = host.site.claim()
     assert isinstance(claimed, Claimed)
-    host.runs.begin(claimed, active_run(claimed.request, "1", claimed.n, "run", me()))
+    host.runs.begin(claimed, active_run(claimed.request, "1", claimed.n, "run", me(), Wants()))
     return claimed
 
 
@@ -148,7 +149,7 @@ def test_a_mute_shepherd_that_was_killed_here_is_no_fault_of_its_script(host, mo
     shepherd = Identity(pid=who.pid, start=who.start, boot=proctree.boot_id())
     host.site.epoch(1)
     host.site.run_json(1)
-    run = active_run(host.site.request, "1", 1, "run", shepherd)
+    run = active_run(host.site.request, "1", 1, "run", shepherd, Wants())
     monkeypatch.setattr(host.runs, "_active", {("1", 1): run})
     monkeypatch.setattr(host.runs, "_mute", MuteWatch(0.0))
 
