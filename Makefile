@@ -82,11 +82,13 @@ lab: $(VENV)/.dev
 
 # Packages for the system whose Python is named; what they install is told in docs/how-to/install.md.
 PACKAGE_PYTHON ?= /usr/bin/python3
-deb: $(VENV)/.made
+deb: $(VENV)/.dev
+	$(BIN)/python -m sphinx -W -q -b man docs build/man
 	$(BIN)/python packaging/deb.py dist --python $(PACKAGE_PYTHON)
 
-rpm: $(VENV)/.made
+rpm: $(VENV)/.dev
 	@command -v rpmbuild >/dev/null || { echo "rpmbuild is missing; as root: apt-get install -y rpm" >&2; exit 1; }
+	$(BIN)/python -m sphinx -W -q -b man docs build/man
 	$(BIN)/python packaging/stage.py build/rpm/staged --python $(PACKAGE_PYTHON)
 	rpmbuild -bb --quiet --define "_topdir $(CURDIR)/build/rpm" --define "_rpmdir $(CURDIR)/dist" \
 	  --define "staged $(CURDIR)/build/rpm/staged" --define "payload_version $$(ls build/rpm/staged/payload/opt/autoreduce-supervisor)" \

@@ -88,8 +88,8 @@ def main() -> None:
             control(payload_name(version), version, payload, f"{SUMMARY} (version {version})", Depends=needs, **common),
             options.out,
         )
-        # Configured before this one is unpacked: the link is never switched to what is not there.
-        depends = {"Pre_Depends": f"{payload_name(version)} (= {version})", "Depends": "systemd"}
+        # It is configured after the environment, and the link is switched then: never to what is not there.
+        depends = {"Depends": f"{payload_name(version)} (= {version}), systemd"}
         text = control("autoreduce-supervisor", version, service, SUMMARY, **depends, **common)
         build(service, "autoreduce-supervisor", version, text, options.out)
     finally:

@@ -73,15 +73,11 @@ def _relocate(folder: Path, place: Path, home: str) -> None:
     command = place / "bin" / "autoreduce-supervisor"
     command.write_text(command.read_text().replace(str(place), home))
     config = place / "pyvenv.cfg"
-    config.write_text(
-        "".join(line for line in config.read_text().splitlines(keepends=True) if not line.startswith("command"))
-    )
+    config.write_text(without("command = ", config))
     for direct in place.glob("lib/python3*/site-packages/*.dist-info/direct_url.json"):
         direct.unlink()
         record = direct.with_name("RECORD")
-        record.write_text(
-            "".join(line for line in record.read_text().splitlines(keepends=True) if "direct_url.json" not in line)
-        )
+        record.write_text(without("direct_url.json", record))
     for cache in list(place.rglob("__pycache__")):
         shutil.rmtree(cache)
     # Unchecked: nobody may write there afterwards, and a package that unpacks with other times stays valid.
@@ -93,6 +89,11 @@ def _relocate(folder: Path, place: Path, home: str) -> None:
         sys.exit(f"these files name the folder in which they were made: {marks.stdout}")
 
 
+def without(words: str, path: Path) -> str:
+    """The lines of a file in which `words` do not stand."""
+    return "".join(line for line in path.read_text().splitlines(keepends=True) if words not in line)
+
+
 def service(folder: Path) -> None:
     """Lay out everything but the environment."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -101,7 +102,7 @@ def service(folder: Path) -> None:
             shutil.copytree(ROOT / "etc" / name, folder / target)
     (folder / "usr/bin").mkdir(parents=True)
     os.symlink(f"{HOME}/current/bin/autoreduce-supervisor", folder / "usr/bin/autoreduce-supervisor")
-    for page in sorted((ROOT / "docs" / "man").glob("*.[58]")):
+    for page in sorted((ROOT / "build" / "man").glob("*.[58]")):
         section = folder / "usr/share/man" / f"man{page.suffix[1:]}"
         section.mkdir(parents=True, exist_ok=True)
         (section / f"{page.name}.gz").write_bytes(gzip.compress(page.read_bytes(), mtime=0))

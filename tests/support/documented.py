@@ -9,7 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "SECURITY.md"]
-_BLOCK = re.compile(r"^[ ]*```(?:sh|console|text|)[ ]*\n(.*?)^[ ]*```", re.DOTALL | re.MULTILINE)
+#: Every block, so that the end of one is never taken for the beginning of another; and those that are typed.
+_BLOCK = re.compile(r"^[ ]*```([^`\n]*)\n(.*?)^[ ]*```", re.DOTALL | re.MULTILINE)
+_SHELLS = ("sh", "console", "text", "")
 _TYPED = re.compile(r"\s*(?:\$ |# )?(?:sudo -u \S+ )?(?:\S*/)?(autoreduce-supervisor .*)")
 #: In a sentence a verb alone is a name; with arguments it is a command.
 _INLINE = re.compile(r"`(?:sudo -u \S+ )?(?:\S*/)?(autoreduce-supervisor [^`\n ]+ [^`\n]*)`")
@@ -35,7 +37,8 @@ def commands() -> list[Typed]:
     found: dict[tuple[str, ...], Typed] = {}
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
-        lines = [match[1] for block in _BLOCK.findall(text) for match in map(_TYPED.match, block.split("\n")) if match]
+        blocks = [block for language, block in _BLOCK.findall(text) if language.strip() in _SHELLS]
+        lines = [match[1] for block in blocks for match in map(_TYPED.match, block.split("\n")) if match]
         for line in lines + _INLINE.findall(text):
             if "[-h]" in line or "..." in line:
                 continue
