@@ -25,6 +25,9 @@ from supervisor.brokerlink import BrokerLink
 from supervisor.fences import HostFenced
 from supervisor.layout import Layout
 from supervisor.loop import Loop
+from supervisor.meter import UNMETERED
+from supervisor.metricslisten import parse_listen
+from supervisor.metricsserver import MetricsServer
 from supervisor.nurserylink import NurseryLink
 from supervisor.offers import find_out
 from supervisor.pinned import code_version
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervisor.config import Configuration
+    from supervisor.meter import Meter
+    from supervisor.metrics import Metrics
     from supervisor.notify import Notifier
     from supervisor.settings import Settings
 
@@ -78,6 +83,7 @@ class Service:
     #: Why locks between hosts are not proven here, "" where they are or need not be.
     unproven: str = ""
     reloader: Reloader | None = None
+    meter: Meter = UNMETERED
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -86,7 +92,7 @@ class Service:
             ready: called once when messages are taken.
 
         Raises:
-            IdentityTaken, HostFenced, UnknownStore, Unproven, NurseryGone, OSError: it cannot be started.
+            IdentityTaken, HostFenced, UnknownStore, Unproven, CannotListen, NurseryGone, OSError: it cannot be started.
             HostFenced: an operator declared this boot dead while it served.
             DefectMet: a thread of ours met a defect.
         """
@@ -107,6 +113,8 @@ class Service:
         for profile, why in offers.failing.items():
             log.error("The profile %s does not work on this host, its runs are not taken: %s.", profile, why)
         slots = settings.host.slot_count(max(1, facts.capacity.cpus))
+        metrics = self._metrics(facts.code_version)
+        self.meter = metrics or UNMETERED
         loop = Loop(
             settings,
             slots,
@@ -115,6 +123,7 @@ class Service:
             luck=random.Random(),
             capacity=facts.capacity,
             on_reload=self._reload,
+            meter=self.meter,
         )
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -125,6 +134,7 @@ class Service:
         )
         poller = Poller(settings, layout, facts, nursery, offers, loop.tell)
         poller.take_identity()
+        scrapes = self._scrapes(metrics)
         self.reloader = Reloader(
             self.configuration,
             offers,
@@ -140,6 +150,8 @@ class Service:
         poller.start()
         if link is not None:
             link.start()
+        if scrapes is not None:
+            scrapes.start()
         log.info("Serving as host %s with %d slots; the store is %s.", facts.host, slots, settings.store.path)
         ready()
         self.notifier.ready()
@@ -147,6 +159,8 @@ class Service:
             loop.run(poller, link)
         finally:
             self.notifier.stopping()
+            if scrapes is not None:
+                scrapes.stop()
             if link is not None:
                 link.stop(_GOODBYE)
             poller.order(Stop())
@@ -175,6 +189,24 @@ class Service:
         except OSError as error:  # a full run directory ends nobody
             log.error('"%s" cannot be written, status shows what was: %s.', STATE_FILE, error)  # noqa: TRY400  # no defect
         self.notifier.status(status_line(state))
+        self.meter.state(state)
+
+    def _metrics(self, version: str) -> Metrics | None:
+        """Return what counts, where the configuration says so; else the library is not even loaded."""
+        if not self.settings.metrics.listen:
+            return None
+        from supervisor.metrics import Metrics  # noqa: PLC0415  # see above
+
+        return Metrics(version)
+
+    def _scrapes(self, metrics: Metrics | None) -> MetricsServer | None:
+        """Listen for those who ask for the numbers; they are answered later, when there is something to tell."""
+        if metrics is None:
+            return None
+        listen = self.settings.metrics.listen
+        server = MetricsServer(parse_listen(listen), metrics.text)
+        log.info("Numbers for Prometheus: http://%s/metrics", listen)
+        return server
 
     def _link(self, loop: Loop) -> BrokerLink | None:
         broker = self.settings.broker

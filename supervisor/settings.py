@@ -17,6 +17,7 @@ from sandbox.levels import LEVELS
 from sandbox.limits import Limits, format_duration
 from supervisor.settings_interpreter import Interpreter
 from supervisor.settings_messages import Broker, Queues, Replies
+from supervisor.settings_metrics import Metrics
 from supervisor.settings_paths import PathSettings
 from supervisor.settings_runs import InstrumentSettings, Isolation, LimitSettings, Provenance, Skip
 from supervisor.settings_tune import Tune
@@ -241,6 +242,7 @@ class Settings(Section):
     skip: Skip = Skip()
     provenance: Provenance = Provenance()
     tune: Tune = Tune()
+    metrics: Metrics = Metrics()
 
     def contradictions(self) -> Iterator[str]:
         """Yields what cannot stand together."""
