@@ -181,6 +181,7 @@ class ActiveRuns:
                 verdict=outcome.verdict if outcome is not None else "",
                 sentence=(outcome.sentence or outcome.why) if outcome is not None else "",
                 end=end,
+                wall=max(0.0, outcome.time - run.since) if outcome is not None and outcome.time else None,
             )
         )
 
@@ -253,7 +254,8 @@ class ActiveRuns:
             if not decided:
                 self._claimer.clear(rb)  # no other host can while we live, and we may have no slot for it
             return []
-        return [(active_run(wanted, part, last, "run", record.shepherd, self._wants(wanted, record)), decided)]
+        wants = self._wants(wanted, record)
+        return [(active_run(wanted, part, last, "run", record.shepherd, wants, begun=record.time), decided)]
 
     def _wants(self, of: Request, record: records.RunRecord) -> Wants:
         """Return what a run that was found reserves: the limits that it began with, or else those of today."""
@@ -263,8 +265,28 @@ class ActiveRuns:
         return Wants(instrument=of.instrument, memory=memory, cpus=cpus if isinstance(cpus, int | float) else None)
 
 
-def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identity, wants: Wants) -> ActiveRun:
-    """Return what the loop keeps of a shepherd; `wants` is what its run reserves."""
+def active_run(
+    of: Request,
+    rb_part: str,
+    n: int,
+    errand: str,
+    shepherd: Identity,
+    wants: Wants,
+    *,
+    begun: float | None = None,
+) -> ActiveRun:
+    """Return what the loop keeps of a shepherd.
+
+    Args:
+        of: the job.
+        rb_part: its RB as the `waiting` names have it.
+        n: the epoch.
+        errand: `run`, `promote` or `repair`.
+        shepherd: who does it.
+        wants: what its run reserves.
+        begun: when a run that was found again began, seconds since 1970; None for one that begins now.
+    """
+    now = time.time()
     return ActiveRun(
         job=of.job,
         rb=of.rb,
@@ -274,6 +296,7 @@ def active_run(of: Request, rb_part: str, n: int, errand: str, shepherd: Identit
         shepherd=shepherd,
         instrument=of.instrument,
         run=of.run,
-        since=time.time(),
+        since=now if begun is None else begun,
+        waited=max(0.0, now - of.journaled) if begun is None and of.journaled else None,
         wants=wants,
     )

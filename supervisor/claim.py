@@ -55,6 +55,7 @@ class Ended:
 
     request: Request
     n: int
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +246,7 @@ class Claimer:
             return Left(why=f"epoch {n} was decided by another")
         link_final(self._layout.job(request.job), Final(rb=request.rb, n=n))
         cells.link_promoted(n, Promoted(kind="done", time=self._around.now(), host=self._around.host))
-        return Ended(request=request, n=n)
+        return Ended(request=request, n=n, verdict=outcome.verdict)
 
     def _decide(self, cells: RbCells, n: int, outcome: Outcome) -> None:
         stamped = Outcome(

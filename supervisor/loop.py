@@ -21,6 +21,7 @@ from sandbox.capacity import Capacity
 from supervisor import admission, broker, heartbeat, order, polled
 from supervisor.admission import Admission
 from supervisor.leftovers import is_alive, signal_exactly
+from supervisor.meter import UNMETERED
 from supervisor.publication import Phase, Publication
 from supervisor.runend import RunEnd
 from supervisor.standdown import StandDown
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from supervisor.brokerlink import BrokerLink
     from supervisor.drains import Drain
+    from supervisor.meter import Meter
     from supervisor.order import Head
     from supervisor.settings import Settings
     from supervisor.storepoller import Poller
@@ -79,6 +81,7 @@ class Loop:
         on_reload: Callable[[], None] = lambda: None,
         own: Mapping[str, object] | None = None,
         on_alive: Callable[[float], None] = lambda _now: None,
+        meter: Meter = UNMETERED,
     ) -> None:
         """Decide for `slots` runs at a time.
 
@@ -92,6 +95,7 @@ class Loop:
             on_reload: has the configuration read again; returns at once.
             own: what heartbeats tell of this host that does not change.
             on_alive: is told in each turn, with monotonic seconds, that no restart is called for.
+            meter: is told what is to be counted.
         """
         self._settings = settings
         self._slots = slots
@@ -101,6 +105,7 @@ class Loop:
         #: Why jobs that could run here wait for room, as of the last look.
         self._waits: dict[str, str] = {}
         self._on_reload = on_reload
+        self._meter = meter
         self._reload_asked = False
         self._on_state = on_state
         self._failing = failing
@@ -294,6 +299,8 @@ class Loop:
                 self._admission.free(event.run.rb_part)
                 self._scan_soon()
             case polled.NotClaimed():
+                if event.verdict:
+                    self._meter.ended(event.instrument, event.verdict)
                 self._claiming.discard(event.rb_part)
                 self._admission.free(event.rb_part)
                 self._cool[event.rb_part] = time.monotonic() + event.cool_down
@@ -335,6 +342,7 @@ class Loop:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def _taken(self, event: polled.Taken) -> None:
+        self._meter.taken(event.what)
         self._release(event.key)
         if self._link is not None and isinstance(event.key, broker.DeliveryToken):
             self._link.ack(event.key, event.key)
@@ -393,6 +401,7 @@ class Loop:
             self._delivered(delivery)
 
     def _poisoned(self, event: polled.Poisoned) -> None:
+        self._meter.taken("poison")
         self._release(event.key)
         poison = event.poison
         log.warning("A message was refused (%s): %s", poison.key, poison.text, extra={"facts": {"action": "poison"}})
@@ -416,6 +425,8 @@ class Loop:
         publication = self._publications.get(str(key))
         if publication is not None:
             mark = publication.received(time.monotonic())
+            if mark:
+                self._meter.told(_reply_of(mark, publication.key))
             if mark == "started":
                 self._order(polled.Mark(what=mark, job=publication.name))
 
@@ -544,6 +555,7 @@ class Loop:
         return 0 if self._drain is not None else self._free()
 
     def _started(self, run: polled.ActiveRun) -> None:
+        self._meter.began(run)
         self._claiming.discard(run.rb_part)
         key = (run.rb, run.n)
         self._runs[key] = run
@@ -574,6 +586,7 @@ class Loop:
             self._order(polled.Inspect(run=self._runs[key]))
 
     def _inspected(self, event: polled.Inspected) -> None:
+        self._meter.inspected(event)
         run = event.run
         if self._runs.pop((run.rb, run.n), None) is not None and (run.rb, run.n) not in self._decided:
             self._admission.free(run.rb_part)
@@ -737,3 +750,8 @@ class Loop:
             self._told_hanging, self._hangs_since = True, since
             log.error("The store hangs: a call has not returned for %d s: %s.", int(silence), self._poller.waits_for)
         return f"hanging: no answer to {self._poller.waits_for or 'a call'}", since
+
+
+def _reply_of(mark: str, key: str) -> str:
+    """Return what kind of reply has its receipt, by what is marked and the key of its publication (pure)."""
+    return "poison" if key.startswith("poison ") else "terminal" if mark == "published" else mark

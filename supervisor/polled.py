@@ -116,6 +116,8 @@ class ActiveRun:
     run: str = ""
     #: Seconds since 1970.
     since: float = 0.0
+    #: Seconds from its journal to its begin; None where it was begun by an earlier supervisor.
+    waited: float | None = None
     #: What its limits reserve.
     wants: Wants = field(default_factory=Wants)
 
@@ -223,6 +225,9 @@ class NotClaimed:
     rb_part: str
     why: str
     cool_down: float
+    #: Of a job that ended without a run: its instrument and verdict.
+    instrument: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +241,8 @@ class Inspected:
     sentence: str
     #: A run in figures; None for an errand.
     end: RunEnd | None = None
+    #: Seconds from its begin to its outcome; None where it has none.
+    wall: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,9 @@ from supervisor.brokerlink import BrokerLink
 from supervisor.fences import HostFenced
 from supervisor.layout import Layout
 from supervisor.loop import Loop
+from supervisor.meter import UNMETERED
+from supervisor.metricslisten import parse_listen
+from supervisor.metricsserver import MetricsServer
 from supervisor.nurserylink import NurseryLink
 from supervisor.offers import find_out
 from supervisor.pinned import code_version
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervisor.config import Configuration
+    from supervisor.meter import Meter
+    from supervisor.metrics import Metrics
     from supervisor.notify import Notifier
     from supervisor.settings import Settings
 
@@ -86,6 +91,7 @@ class Service:
     #: Signals to end that came, and whether the goodbye is under way.
     ends: int = 0
     parting: bool = False
+    meter: Meter = UNMETERED
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; a second one hurries the goodbye.
@@ -94,7 +100,7 @@ class Service:
             ready: called once when messages are taken.
 
         Raises:
-            IdentityTaken, HostFenced, UnknownStore, Unproven, NurseryGone, OSError: it cannot be started.
+            IdentityTaken, HostFenced, UnknownStore, Unproven, CannotListen, NurseryGone, OSError: it cannot be started.
             HostFenced: an operator declared this boot dead while it served.
             DefectMet: a thread of ours met a defect.
         """
@@ -122,6 +128,8 @@ class Service:
             "level": offers.level,
             "limits": settings.limits_for("").to_json(),
         }
+        metrics = self._metrics(facts.code_version)
+        self.meter = metrics or UNMETERED
         loop = Loop(
             settings,
             slots,
@@ -132,6 +140,7 @@ class Service:
             on_reload=self._reload,
             own=own,
             on_alive=self.notifier.alive,
+            meter=self.meter,
         )
         signal.set_wakeup_fd(loop.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -142,6 +151,7 @@ class Service:
         )
         poller = Poller(settings, layout, facts, nursery, offers, loop.tell)
         poller.take_identity()
+        scrapes = self._scrapes(metrics)
         self.reloader = Reloader(
             self.configuration,
             offers,
@@ -158,6 +168,8 @@ class Service:
         if link is not None:
             link.take_messages(not poller.drained)
             link.start()
+        if scrapes is not None:
+            scrapes.start()
         log.info("Serving as host %s with %d slots; the store is %s.", facts.host, slots, settings.store.path)
         ready()
         self.notifier.ready()
@@ -165,6 +177,8 @@ class Service:
             loop.run(poller, link)
         finally:
             self.notifier.stopping()
+            if scrapes is not None:
+                scrapes.stop()
             try:
                 self._say_goodbye(poller, link)
             except _Hurried:
@@ -224,6 +238,24 @@ class Service:
         except OSError as error:  # a full run directory ends nobody
             log.error('"%s" cannot be written, status shows what was: %s.', STATE_FILE, error)  # noqa: TRY400  # no defect
         self.notifier.status(status_line(state))
+        self.meter.state(state)
+
+    def _metrics(self, version: str) -> Metrics | None:
+        """Return what counts, where the configuration says so; else the library is not even loaded."""
+        if not self.settings.metrics.listen:
+            return None
+        from supervisor.metrics import Metrics  # noqa: PLC0415  # see above
+
+        return Metrics(version)
+
+    def _scrapes(self, metrics: Metrics | None) -> MetricsServer | None:
+        """Listen for those who ask for the numbers; they are answered later, when there is something to tell."""
+        if metrics is None:
+            return None
+        listen = self.settings.metrics.listen
+        server = MetricsServer(parse_listen(listen), metrics.text)
+        log.info("Numbers for Prometheus: http://%s/metrics", listen)
+        return server
 
     def _link(self, loop: Loop) -> BrokerLink | None:
         broker = self.settings.broker

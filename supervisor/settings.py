@@ -18,6 +18,7 @@ from sandbox.limits import Limits, format_duration
 from supervisor import whereabouts
 from supervisor.settings_interpreter import Interpreter
 from supervisor.settings_messages import Broker, Queues, Replies
+from supervisor.settings_metrics import Metrics
 from supervisor.settings_paths import PathSettings
 from supervisor.settings_runs import InstrumentSettings, Isolation, LimitSettings, Provenance, Skip
 from supervisor.settings_seeing import Log
@@ -244,6 +245,7 @@ class Settings(Section):
     provenance: Provenance = Provenance()
     tune: Tune = Tune()
     log: Log = Log()
+    metrics: Metrics = Metrics()
 
     def contradictions(self) -> Iterator[str]:
         """Yields what cannot stand together."""

@@ -501,7 +501,7 @@ class Poller(threading.Thread):
             return
         result = self._claimer.claim(wanted, tidy=head.tidy, overtaken=lambda: self._is_overtaken(head))
         if isinstance(result, Ended):
-            self._tell(NotClaimed(rb_part=head.rb, why="ended without a run", cool_down=0.0))
+            self._tell(_ended(result, head, "ended without a run"))
         elif isinstance(result, Left):
             if result.fenced:
                 self._next_beat = 0.0
@@ -555,8 +555,8 @@ class Poller(threading.Thread):
     def _refuse(self, claimed: Claimed, head: Head, why: str) -> None:
         """End a job whose paths the settings of today do not allow."""
         outcome = ending_of(claimed.request, claimed.n, None, self._settings, self._facts, why=why)
-        self._claimer.end(claimed.request, RbCells(self._layout.rb(claimed.rb)), claimed.n, outcome)
-        self._tell(NotClaimed(rb_part=head.rb, why=why, cool_down=0.0))
+        result = self._claimer.end(claimed.request, RbCells(self._layout.rb(claimed.rb)), claimed.n, outcome)
+        self._tell(_ended(result, head, why))
 
     # --- this host --------------------------------------------------------------------------------------------
 
@@ -663,3 +663,11 @@ class Poller(threading.Thread):
         if self._fenced:
             return "stopped"
         return drains.DRAINED if self._drain is not None and said != "stopped" else said
+
+
+def _ended(result: Ended | Left, head: Head, why: str) -> NotClaimed:
+    """Return what is told of a job that was to end without a run."""
+    told = NotClaimed(rb_part=head.rb, why=why, cool_down=0.0)
+    if isinstance(result, Left):  # it was decided by another
+        return told
+    return replace(told, instrument=result.request.instrument, verdict=result.verdict)

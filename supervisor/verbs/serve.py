@@ -89,6 +89,7 @@ def serve(
     from supervisor.hosts import IdentityTaken
     from supervisor.lockproof import Unproven
     from supervisor.loop import DefectMet
+    from supervisor.metricsserver import CannotListen
     from supervisor.nurserylink import NurseryGone
     from supervisor.service import Service
     from supervisor.storeformat import UnknownStore
@@ -97,7 +98,7 @@ def serve(
         log.log(logging.WARNING if note.startswith("CAUTION") else logging.INFO, "%s", note)
     try:
         Service(configuration, notifier, nursery_unit).serve(ready)
-    except (IdentityTaken, UnknownStore, Unproven) as wrong:
+    except (IdentityTaken, UnknownStore, Unproven, CannotListen) as wrong:
         return f"cannot serve: {wrong}", CONFIG
     except HostFenced as fenced:
         return f"cannot serve: {fenced}", FENCED

@@ -184,7 +184,7 @@ def _before_the_epoch(site, monkeypatch, act):
 def test_a_cancel_linked_meanwhile_ends_the_job_without_a_run(site, monkeypatch):
     _before_the_epoch(site, monkeypatch, lambda: journal.cancel_job(site.layout.job("101"), Cancel(who="a", time_ms=1)))
     result = site.claim()
-    assert result == Ended(request=site.request, n=1)
+    assert result == Ended(request=site.request, n=1, verdict="cancelled")
     assert site.cells.outcome(1).verdict == "cancelled"
     assert site.cells.promoted(1).kind == "done"
     assert read_final(site.layout.job("101")) == Final(rb="1", n=1)
