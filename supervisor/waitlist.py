@@ -30,6 +30,8 @@ T = TypeVar("T")
 #: Jobs of one RB that are looked at in search of its head; and outcomes in search of those of one instrument.
 _DEEP = 50
 _OUTCOMES = 500
+#: Seconds by which the clock of the file server, which dates folders, may be behind that of a host.
+_CLOCKS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class Waitlist:
     #: Records that could not be read, as sentences.
     troubles: list[str] = field(default_factory=list)
     groups: dict[str, list[Entry]] = field(default_factory=dict)
+    #: The search for finished jobs was ended before it had seen all of them.
+    cut: bool = False
     _under_way: dict[str, UnderWay | None] = field(default_factory=dict)
     _looks: dict[str, Look] = field(default_factory=dict)
 
@@ -205,18 +209,35 @@ class Waitlist:
 
     # --- what has finished ------------------------------------------------------------------------------------
 
-    def finished(self, rb: str | None, wanted: Callable[[Request], bool], limit: int) -> list[Done]:
-        """Return the `limit` jobs decided last, newest first, of one RB or of all."""
-        places = [self.layout.rb(rb)] if rb is not None else self._lively(limit)
+    def finished(
+        self, rb: str | None, wanted: Callable[[Request, Outcome], bool], limit: int, *, picky: bool, since: float = 0.0
+    ) -> list[Done]:
+        """Return the `limit` jobs decided last, newest first, of one RB or of all.
+
+        Args:
+            rb: only this RB.
+            wanted: whether a job is listed.
+            limit: how many are listed at the most.
+            picky: `wanted` may refuse some, so more RBs are looked into than are listed.
+            since: only those decided since then (seconds since 1970); the search goes back as far as that.
+        """
+        deep = None if since else _OUTCOMES
+        among = deep if picky else limit
+        places = [self.layout.rb(rb)] if rb is not None else self._lively(since - _CLOCKS)
+        self.cut = picky and among is not None and len(places) > among
+        places = places[:among]
         found: list[Done] = []
         # Newest outcome of each RB first; behind it the one before it takes its place.
         streams = [self._outcomes(RbCells(place)) for place in places]
         merged = heapq.merge(*streams, key=lambda item: -item[2].time)
         for looked, (cells, n, outcome) in enumerate(merged):
-            if len(found) >= limit or looked >= _OUTCOMES:
+            if len(found) >= limit or outcome.time < since:
+                break
+            if looked == deep:
+                self.cut = True
                 break
             done = self._readable(lambda c=cells, k=n, o=outcome: self._done(c, k, o), None)  # type: ignore[misc]
-            if done is not None and wanted(done.request):
+            if done is not None and wanted(done.request, done.outcome):
                 found.append(done)
         return sorted(found, key=lambda done: -done.outcome.time)
 
@@ -240,15 +261,17 @@ class Waitlist:
             n=n, epoch=epoch, outcome=outcome, promoted=cells.promoted(n), stands=cells.stands(n), request=request
         )
 
-    def _lively(self, limit: int) -> list[RbPlace]:
-        """The RBs in which something was decided last: the time of a folder is that of its newest name."""
+    def _lively(self, since: float) -> list[RbPlace]:
+        """The RBs with a decision since then, the last first: the time of a folder is that of its newest name."""
         found: list[tuple[float, str]] = []
         root = self.layout.path("rb")
         for shard in durable.listing(root):
             for component in durable.listing(os.path.join(root, shard)):
                 place = RbPlace(os.path.join(root, shard, component))
                 try:
-                    found.append((os.stat(place.folder("outcomes")).st_mtime, place.root))
+                    decided = os.stat(place.folder("outcomes")).st_mtime
                 except OSError:
                     continue  # claimed for the first time just now
-        return [RbPlace(path) for _, path in heapq.nlargest(limit, found)]
+                if decided >= since:
+                    found.append((decided, place.root))
+        return [RbPlace(path) for _, path in sorted(found, reverse=True)]

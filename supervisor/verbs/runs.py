@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from sandbox.verdict import Verdict
 from supervisor import names, shown
-from supervisor.exitcodes import OK
+from supervisor.exitcodes import OK, USAGE
+from supervisor.runfilter import STATES, RunFilter, moment_since
 from supervisor.scanning import part_of
 from supervisor.takeover import Ruling
 from supervisor.verbs import opened
 from supervisor.waitlist import Waitlist
 
 if TYPE_CHECKING:
-    import argparse
-
-    from supervisor.records import Request
+    from supervisor.records import Outcome, Request
     from supervisor.waiting import Entry
     from supervisor.waitlist import Done, UnderWay
 
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 _LIMIT = 20
 
 EPILOG = """\
-What waits is listed in the order in which it would be served, each with what keeps it from running now.
+What waits is listed in the order in which it would be served, each with what keeps it from running now. Filters go
+together: a job is listed where it meets all of them. Only a list in which such a job can stand is looked into.
 
 Examples:
   autoreduce-supervisor runs --rb 1510111
   autoreduce-supervisor runs --instrument ENGINX --limit 100 --json
+  autoreduce-supervisor runs --verdict memory_limit --since 7d
 """
 
 
@@ -55,6 +58,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this verb."""
     parser.add_argument("--rb", metavar="RB", help="only this RB number")
     parser.add_argument("--instrument", metavar="NAME", help="only this instrument")
+    parser.add_argument("--state", choices=STATES, help="only this list")
+    parser.add_argument(
+        "--verdict", choices=list(Verdict), metavar="VERDICT", help="only what ended so, such as memory_limit"
+    )
+    parser.add_argument("--host", metavar="HOST", help="only what runs or ran on this host")
+    parser.add_argument(
+        "--since",
+        type=_since,
+        default=0.0,
+        metavar="WHEN",
+        help='only what was sent, claimed or decided since: "2h", "7d" ago, or a time such as "2026-03-01 12:00"',
+    )
     parser.add_argument(
         "--limit", type=opened.count, default=_LIMIT, metavar="N", help=f"rows of each list (default: {_LIMIT})"
     )
@@ -62,12 +77,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     opened.arguments(parser)
 
 
+def _since(text: str) -> float:
+    try:
+        return moment_since(text, time.time())
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
 def main(args: argparse.Namespace) -> int:
-    """Print the three lists."""
+    """Print the lists."""
     return opened.carefully("list the runs", _main, args)
 
 
 def _main(args: argparse.Namespace) -> int:
+    asked = RunFilter(
+        rb=None if args.rb is None else args.rb.strip().upper(),
+        instrument=None if args.instrument is None else args.instrument.strip().upper(),
+        state=args.state,
+        verdict=args.verdict,
+        host=args.host,
+        since=args.since,
+    )
+    if not asked.lists:
+        shown.complain(
+            f"nothing that is {args.state} has a {'verdict' if args.verdict is not None else 'host'}; leave --state out"
+        )
+        return USAGE
     store = opened.store(args, write=False)
     if isinstance(store, int):
         return store
@@ -80,36 +115,56 @@ def _main(args: argparse.Namespace) -> int:
         served=store.is_served(now),
         rooms=store.rooms(now),
     )
-    rb = None if args.rb is None else args.rb.strip().upper()
-    instrument = None if args.instrument is None else args.instrument.strip().upper()
-    lists = collect(waitlist, rb, instrument, args.limit)
+    lists = collect(waitlist, asked, args.limit)
     if args.json:
         record: dict[str, Any] = {name: [asdict(row) for row in rows] for name, rows in lists.items()}
         record |= {"not_finished": sum(map(len, waitlist.groups.values())), "unreadable": waitlist.troubles}
+        record["cut"] = waitlist.cut
         shown.say(json.dumps(record))
         return OK
     shown.say(*text(lists, now, args.limit, sum(map(len, waitlist.groups.values()))))
     shown.complain(*(shown.line(trouble) for trouble in waitlist.troubles))
+    if waitlist.cut:
+        shown.complain("older ones were not looked at; say --since or --rb to have all of a time or of an RB")
     return OK
 
 
-def collect(waitlist: Waitlist, rb: str | None, instrument: str | None, limit: int) -> dict[str, list[Row]]:
-    """Return the rows of the lists `waiting`, `running` and `finished`."""
+def collect(waitlist: Waitlist, asked: RunFilter, limit: int) -> dict[str, list[Row]]:
+    """Return the rows of the lists in which such a job can stand: some of `running`, `waiting` and `finished`."""
+    rb = asked.rb
     parts = list(waitlist.groups) if rb is None else [part for part in [part_of(rb)] if part in waitlist.groups]
-    by_instrument = None if instrument is None else names.shorten(names.encode(instrument))
-    busy = {part: found for part in parts if (found := waitlist.under_way(part)) is not None}
-    active = [row for part, found in busy.items() if (row := _active(waitlist, part, found, instrument)) is not None]
-    under_way = {found.epoch.job for found in busy.values()}
+    lists: dict[str, list[Row]] = {}
+    if {"waiting", "running"} & set(asked.lists):
+        busy = {part: found for part in parts if (found := waitlist.under_way(part)) is not None}
+        if "waiting" in asked.lists:
+            entries = waitlist.entries() if rb is None else [e for part in parts for e in waitlist.groups[part]]
+            under_way = {found.epoch.job for found in busy.values()}
+            lists["waiting"] = _all_waiting(waitlist, asked, entries, under_way, limit)
+        if "running" in asked.lists:
+            active = [row for part, found in busy.items() if (row := _active(waitlist, part, found, asked)) is not None]
+            lists["running"] = sorted(active, key=lambda row: row.since)[:limit]
+    if "finished" in asked.lists:
+
+        def wanted(request: Request, outcome: Outcome) -> bool:
+            return asked.takes(request.instrument, outcome.time, outcome.host, outcome.verdict)
+
+        done = waitlist.finished(rb, wanted, limit, picky=asked.picky, since=asked.since)
+        lists["finished"] = [_finished(one) for one in done]
+    return lists
+
+
+def _all_waiting(
+    waitlist: Waitlist, asked: RunFilter, entries: list[Entry], under_way: set[str], limit: int
+) -> list[Row]:
+    by_instrument = None if asked.instrument is None else names.shorten(names.encode(asked.instrument))
     rows: list[Row] = []
-    for entry in waitlist.entries() if rb is None else [e for part in parts for e in waitlist.groups[part]]:
+    for entry in entries:
         if len(rows) >= limit:
             break
-        if by_instrument in (None, entry.instrument):
+        if by_instrument in (None, entry.instrument) and entry.time_ms / 1000.0 >= asked.since:
             row = _waiting(waitlist, entry, under_way)
             rows += [row] if row is not None else []
-    done = waitlist.finished(rb, lambda request: instrument in (None, request.instrument), limit)
-    active.sort(key=lambda row: row.since)
-    return {"waiting": rows, "running": active[:limit], "finished": [_finished(one) for one in done]}
+    return rows
 
 
 def _waiting(waitlist: Waitlist, entry: Entry, under_way: set[str]) -> Row | None:
@@ -138,11 +193,11 @@ def _decoded(part: str) -> str:
         return part
 
 
-def _active(waitlist: Waitlist, part: str, found: UnderWay, instrument: str | None) -> Row | None:
+def _active(waitlist: Waitlist, part: str, found: UnderWay, asked: RunFilter) -> Row | None:
     entries = {entry.job: entry for entry in waitlist.groups[part]}
     entry = entries.get(part_of(found.epoch.job))
     request: Request | None = waitlist.look(entry).request if entry is not None else None
-    if instrument is not None and (request is None or request.instrument != instrument):
+    if not asked.takes(request.instrument if request else None, found.epoch.time, found.epoch.host):
         return None
     return Row(
         job=found.epoch.job,
@@ -179,6 +234,8 @@ def text(lists: dict[str, list[Row]], now: float, limit: int, not_finished: int)
     """Return the lists as lines for people (pure); `not_finished` jobs are known, those under way among them."""
     rows: list[str] = []
     for name, title in (("running", "running"), ("waiting", "waiting"), ("finished", "finished lately")):
+        if name not in lists:
+            continue
         found = lists[name]
         cut = name == "waiting" and len(found) >= limit
         rows.append(f"{title}:{f' (the first {limit}; {not_finished} jobs are not finished with)' if cut else ''}")

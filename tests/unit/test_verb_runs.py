@@ -191,3 +191,31 @@ def test_ten_thousand_waiting_jobs_cost_a_listing_and_not_their_requests(site, r
     assert len(reads) < 60
     assert took < 10
     print(f"runs with 10 000 waiting jobs of 5 000 RBs: {took:.2f} s, {len(reads)} requests read")
+
+
+def test_a_filter_lists_only_what_meets_it_and_only_where_it_can_stand(site, runs):
+    now = time.time()
+    old = site.submit(site.message(run=1, rb=1), job="old")
+    killed = site.submit(site.message(run=2, rb=2), job="killed")
+    site.submit(site.message(run=3, rb=3), job="later")
+    going = site.submit(site.message(run=4, rb=4), job="going")
+    finish(site, old, at=now - 7200)
+    finish(site, killed, verdict="memory_limit", at=now - 60)
+    claim(site, going, host="host-b")
+
+    def jobs(*words):
+        told = runs("--json", *words)
+        return {name: [row["job"] for row in told[name]] for name in ("running", "waiting", "finished") if name in told}
+
+    assert jobs("--verdict", "memory_limit") == {"finished": [killed]}
+    assert jobs("--host", "host-b") == {"running": [going], "finished": []}
+    assert jobs("--state", "waiting") == {"waiting": ["later"]}
+    assert jobs("--state", "finished", "--since", "1h") == {"finished": [killed]}
+    assert jobs("--state", "finished") == {"finished": [killed, old]}
+
+
+def test_a_filter_that_nothing_can_meet_is_refused(site, capsys):
+    assert cli.main(["runs", "--state", "waiting", "--verdict", "crash", "--config", site.config]) == 2
+    assert "nothing that is waiting has a verdict" in capsys.readouterr().err
+    assert cli.main(["runs", "--since", "soon", "--config", site.config]) == 2
+    assert '"soon" is no time' in capsys.readouterr().err
