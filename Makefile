@@ -17,7 +17,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/autoreduce-supervisor demo
 
 test: lint activemq artemis chromium
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/unit tests/contract tests/host tests/fleet tests/mutants -m "not soak"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/unit tests/contract tests/host tests/fleet tests/mutants -m "not soak" --durations=20
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import os
@@ -45,7 +46,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     pinned.pin()
-    faulthandler.enable()  # a watchdog ends us by SIGABRT: where each thread stood belongs into the journal
+    with contextlib.suppress(ValueError, AttributeError):  # a standard error that is no file has no descriptor
+        faulthandler.enable()  # a watchdog ends us by SIGABRT: where each thread stood belongs into the journal
     notifier = Notifier.take(os.environ)
     try:
         configuration = config.load_whole(args.config)

@@ -303,7 +303,7 @@ MUTANTS = (
         changes=(
             (
                 "supervisor/loop.py",
-                "            if not head.slotless and len(self._claiming) >= self._free():\n",
+                "            if not head.slotless and len(self._claiming) >= self._room():\n",
                 "            if False:\n",
             ),
         ),
@@ -315,7 +315,7 @@ MUTANTS = (
     Mutant(
         name="D10-claims-are-not-counted",
         was="counted a run only when it had been started, so that more than the bound could be under way",
-        changes=(("supervisor/loop.py", "len(self._claiming) >= self._free()", "self._free() <= 0"),),
+        changes=(("supervisor/loop.py", "len(self._claiming) >= self._room()", "self._room() <= 0"),),
         tests=(UNIT + "test_no_more_runs_are_begun_than_there_are_slots",),
     ),
     Mutant(

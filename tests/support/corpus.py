@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import gc
 import hashlib
 import importlib
 import importlib.util
@@ -517,6 +518,7 @@ class Host:
         self._still = self._look()
         self._below = _below_me()
         self._shm = _orphaned_shm()
+        gc.collect()  # what earlier tests have dropped is closed now, and not while a case runs
         self._fds = _descriptors()
         self._resident = _resident()
 

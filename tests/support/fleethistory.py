@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import recordedruns
@@ -84,8 +84,7 @@ def _logged(fleet: Fleet) -> list[Disturbance]:
             for words, what in _SAID.items():
                 stamp, _, said = line.partition(words)
                 if said:
-                    seconds, _, thousandths = stamp.partition(",")
-                    at = time.mktime(time.strptime(seconds, "%Y-%m-%d %H:%M:%S")) + int(thousandths) / 1000.0
+                    at = datetime.fromisoformat(stamp).timestamp()
                     found.append(Disturbance(what=what, host=name, at=at))
     return found
 

@@ -74,13 +74,16 @@ def _keys(section=Settings, place=()):
 
 def test_the_keys_that_need_a_restart_are_those_that_a_start_alone_reads():
     needing = {key for key, restart in _keys() if restart}
-    sections = {"broker", "service", "spool", "lock"}
+    sections = {"broker", "service", "spool", "lock", "log", "metrics"}
     assert {key for key in needing if key.split(".")[0] not in sections} == {
         "store.path",
         "store.unproven",
         "host.id",
         "queues.pending",
         "queues.cancel",
+        "queues.heartbeat",
+        "queues.heartbeat_every",
+        "queues.ping",
     }
     assert {key for key, _ in _keys() if key.split(".")[0] in sections} <= needing
 
