@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import faultpoints
 import pytest
 from faultpoints import Point
@@ -11,12 +13,16 @@ from scenarios import STORIES, open_site
 POINTS = faultpoints.load()
 #: One point in so many is killed at in every test run, spread over all stories; the soak takes the rest.
 SHARE = 3
+OVERTAKING = re.compile(r"^supervisor store\.\S+ (?:remembered-)?cancel (?:before|after)$")
 REGENERATE = "the code has other fail-points than the list; run: python tests/fleet/points.py --write"
 
 
 def test_the_list_is_what_a_fresh_trace_of_every_story_reaches(activemq):
     """A new adapter call makes a new point, which is then killed at as well."""
     fresh, listed = faultpoints.labels(faultpoints.generate(activemq.port)), faultpoints.labels(POINTS)
+    # On a busy machine a cancel overtakes its job on the way: it is remembered, and matched when the job is there. The
+    # cells that it makes then are killed at in the story of a cancel that came first.
+    fresh -= {label for label in fresh - listed if OVERTAKING.search(label)}
     assert fresh == listed, f"{REGENERATE}\nnew: {sorted(fresh - listed)}\ngone: {sorted(listed - fresh)}"
 
 
