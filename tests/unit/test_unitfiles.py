@@ -94,9 +94,9 @@ def test_every_directive_of_a_service_has_its_reason_above_it_or_above_its_group
 #: What would keep a box from being built, or both units from meeting in one file system.
 NEVER = (
     "MemoryDenyWriteExecute", "PrivateDevices", "PrivateTmp", "PrivateUsers", "ProcSubset", "ProtectControlGroups",
-    "ProtectKernelLogs", "ProtectKernelTunables", "ProtectProc", "RestrictNamespaces", "RootDirectory",
+    "ProtectHostname", "ProtectKernelLogs", "ProtectKernelTunables", "ProtectProc", "RestrictNamespaces", "RestrictSUIDSGID",
 )  # fmt: skip
-ONLY_THE_SUPERVISOR = {"RestrictSUIDSGID", "LimitCORE", "WatchdogSec"}
+ONLY_THE_SUPERVISOR = {"LimitCORE", "WatchdogSec"}
 
 
 def hardening(name):
@@ -108,7 +108,7 @@ def hardening(name):
 @pytest.mark.parametrize("directive", NEVER)
 def test_what_boxes_do_not_bear_is_left_out_and_said(name, directive):
     assert directive not in unit(name)["Service"]
-    assert directive in hardening(name) or directive == "RootDirectory"
+    assert directive in hardening(name)
 
 
 def test_both_units_are_closed_alike_but_for_what_a_script_would_feel():
