@@ -26,7 +26,10 @@ def apt(version):
 
 # Before anything of ours is imported: it comes from the package.
 with open("/tmp/install.log", "w") as install_log:
-    subprocess.run(apt("1"), check=True, stdout=install_log, stderr=subprocess.STDOUT)
+    done = subprocess.run(apt("1"), check=False, stdout=install_log, stderr=subprocess.STDOUT)
+if done.returncode:
+    with open("/tmp/install.log") as install_log:
+        sys.exit(f"the packages cannot be installed: {install_log.read()}")
 sys.path[:0] = glob.glob(f"/opt/autoreduce-supervisor/{OLD}/lib/python3*/site-packages")
 import unitsdriver as units  # noqa: E402
 from unitsdriver import PATIENCE, SUPERVISOR, main_pid, say, shepherds, system, wait_until  # noqa: E402
@@ -83,6 +86,21 @@ def restarts():
     return int(system("systemctl", "show", "-P", "NRestarts", SUPERVISOR))
 
 
+def reloads():
+    """Reload a configuration that is well, then one that is not, and put the first back."""
+    before = main_pid(SUPERVISOR)
+    os.seteuid(0)
+    with open(units.CONFIG) as file:
+        text = file.read()
+    answers = []
+    for more in ('\n[limits.instrument.GEM]\nwall = "1 h"\n', "\n[nonsense]\n", ""):
+        with open(units.CONFIG, "w") as file:
+            file.write(text + more)
+        answers.append(asked("systemctl", "reload", SUPERVISOR)["status"])
+    units.as_service_user()
+    return {"statuses": answers, "same": main_pid(SUPERVISOR) == before, "journal": units.journal()}
+
+
 def installed():
     """What the packages have brought before anybody has edited anything."""
     return {
@@ -121,6 +139,7 @@ def day():
     system("systemctl", "restart", SUPERVISOR)
     facts["after_restart"] = units.alive(pids)
     say("restarted")
+    facts["reload"] = reloads()
 
     watched(20)
     before = main_pid(SUPERVISOR)

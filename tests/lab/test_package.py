@@ -73,6 +73,10 @@ def test_a_day_with_the_package_loses_no_run(facts):
     assert day["submit"]["status"] == 0, day["submit"]
 
     assert day["after_restart"] == [True, True]
+    reload = day["reload"]
+    assert [status == 0 for status in reload["statuses"]] == [True, False, True], reload
+    assert reload["same"]
+    assert "nonsense" in reload["journal"]
     store, loop = day["hanging_store"], day["hanging_loop"]
     assert "hanging" in store["told"]
     assert store["same"], "a store that hangs ends nobody"
