@@ -20,6 +20,7 @@ from supervisor.cells import RbCells
 from supervisor.leftovers import end_box, is_alive, signal_exactly, sweep_spool
 from supervisor.polled import ActiveRun, Damaged, Decided, Found, Inspected, Started, StartedReply
 from supervisor.rblock import LostLock, read_counter
+from supervisor.records import Outcome
 from supervisor.runend import RunEnd
 from supervisor.takeover import MuteWatch
 
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
     from supervisor.claim import Claimed, Claimer
     from supervisor.layout import Layout
     from supervisor.plans import HostFacts
-    from supervisor.records import Identity, Outcome, Request
+    from supervisor.records import Identity, Request
     from supervisor.settings import Settings
 
 #: Seconds within which a shepherd must have written `run.json` (DESIGN §3).
 _HAND_OVER = 30.0
 #: Seconds for which a scratch that nobody holds is left alone: its box may be in the making.
 _YOUNG = 5.0
+#: What became of a run whose shepherd died before it was decided.
+_UNDECIDED = Outcome(kind="")
 
 
 @dataclass(slots=True)
@@ -167,25 +170,26 @@ class ActiveRuns:
             if (run.rb, run.n) in self._active:
                 self._look_at(run)
             self._clear(run)
-            end = self._end_of(run, outcome) if run.errand == "run" else None
+            end = self._end_of(run, outcome or _UNDECIDED) if run.errand == "run" else None
         except records.CorruptRecord as damage:
             self._tell(Damaged(why=str(damage)))  # its slot is free all the same
         self._forget(run)
         if outcome is None and run.errand == "run":
             self._claimer.clear(run.rb, mute=(run.rb, run.n) in self._silenced)
         self._silenced.discard((run.rb, run.n))
+        became = outcome or _UNDECIDED
         self._tell(
             Inspected(
                 run=run,
-                kind=outcome.kind if outcome is not None else "",
-                verdict=outcome.verdict if outcome is not None else "",
-                sentence=(outcome.sentence or outcome.why) if outcome is not None else "",
+                kind=became.kind,
+                verdict=became.verdict,
+                sentence=became.sentence or became.why,
                 end=end,
-                wall=max(0.0, outcome.time - run.since) if outcome is not None and outcome.time else None,
+                wall=max(0.0, became.time - run.since) if became.time else None,
             )
         )
 
-    def _end_of(self, run: ActiveRun, outcome: Outcome | None) -> RunEnd:
+    def _end_of(self, run: ActiveRun, became: Outcome) -> RunEnd:
         """Return a run that has ended, in figures."""
         place = self._layout.job(run.job)
         data = durable.read(place.exit(run.n))
@@ -199,9 +203,9 @@ class ActiveRuns:
             run=run.run,
             epoch=run.n,
             host=self._facts.host,
-            kind=outcome.kind if outcome is not None else "",
-            verdict=outcome.verdict if outcome is not None else "",
-            sentence=(outcome.sentence or outcome.why) if outcome is not None else "",
+            kind=became.kind,
+            verdict=became.verdict,
+            sentence=became.sentence or became.why,
             attempt=runend.attempt_number(durable.listing(place.attempts), run.n),
             queue_wait=waited,
             used=used,

@@ -7,7 +7,7 @@ archive: where renames are due, the claim ends in an errand for a shepherd, whic
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from supervisor import durable, fences, hosts, journal, records, tombstones, waiting
@@ -249,14 +249,8 @@ class Claimer:
         return Ended(request=request, n=n, verdict=outcome.verdict)
 
     def _decide(self, cells: RbCells, n: int, outcome: Outcome) -> None:
-        stamped = Outcome(
-            kind=outcome.kind,
-            why=outcome.why,
-            by=outcome.by or "supervisor",
-            time=self._around.now(),
-            host=self._around.host,
-        )
-        cells.link_outcome(n, stamped)
+        by = outcome.by or "supervisor"
+        cells.link_outcome(n, replace(outcome, by=by, time=self._around.now(), host=self._around.host))
 
     def _revoke(self, cells: RbCells, n: int, why: str, by: str = "supervisor") -> None:
         self._decide(cells, n, Outcome(kind="revoked", why=why, by=by))

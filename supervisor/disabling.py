@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from supervisor import durable, records, shown, utc
+from supervisor.operatorword import UNREADABLE, read_word
 
 if TYPE_CHECKING:
     from supervisor.layout import Layout
@@ -80,14 +81,7 @@ def read(layout: Layout, instrument: str) -> Disabled | None:
     Raises:
         OSError: the store cannot be used.
     """
-    path = layout.disabled(instrument)
-    data = durable.read(path)
-    if data is None:
-        return None
-    try:
-        return records.from_record(Disabled, path, data)
-    except records.CorruptRecord:
-        return Disabled(instrument=instrument, who="an operator whose record cannot be read")
+    return read_word(Disabled, layout.disabled(instrument), Disabled(instrument=instrument, who=UNREADABLE))
 
 
 class DisabledInstruments:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supervisor import durable, records
+from supervisor.operatorword import UNREADABLE, read_word
 
 if TYPE_CHECKING:
     from supervisor.layout import Layout
@@ -40,14 +41,7 @@ def read_drain(layout: Layout, host: str) -> Drain | None:
     Raises:
         OSError: the store cannot be used.
     """
-    path = layout.drain(host)
-    data = durable.read(path)
-    if data is None:
-        return None
-    try:
-        return records.from_record(Drain, path, data)
-    except records.CorruptRecord:
-        return Drain(host=host, who="an operator whose record cannot be read")
+    return read_word(Drain, layout.drain(host), Drain(host=host, who=UNREADABLE))
 
 
 def write_drain(layout: Layout, drain: Drain) -> None:

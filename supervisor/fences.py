@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from supervisor import durable, records
+from supervisor.operatorword import UNREADABLE, read_word
 
 if TYPE_CHECKING:
     from supervisor.layout import Layout
@@ -45,14 +46,7 @@ def read_fence(layout: Layout, host: str, boot: str) -> Fence | None:
     Raises:
         OSError: the store cannot be used.
     """
-    path = layout.fence(host, boot)
-    data = durable.read(path)
-    if data is None:
-        return None
-    try:
-        return records.from_record(Fence, path, data)
-    except records.CorruptRecord:
-        return Fence(host=host, boot=boot, who="an operator whose record cannot be read")
+    return read_word(Fence, layout.fence(host, boot), Fence(host=host, boot=boot, who=UNREADABLE))
 
 
 def link_fence(layout: Layout, fence: Fence) -> bool:

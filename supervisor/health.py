@@ -132,7 +132,7 @@ def judge(status: Mapping[str, Any], bounds: Bounds, now: float) -> Health:
 
 def _store(health: Health, status: Mapping[str, Any], bound: Bound, now: float) -> None:
     store = status.get("store")
-    if store == "well" or store == "not looked at yet":  # noqa: PLR1714  # a spoilt state may hold what no set can
+    if store in ("well", "not looked at yet"):
         return
     lasted = _age(status.get("store_since"), now)
     health.add(bound.level(lasted), f"store for {format_duration(lasted)}: {line(store, _LONGEST)}")

@@ -11,6 +11,10 @@ _PORTS = range(1, 65536)
 _DIGITS = 5
 
 
+class CannotListen(Exception):
+    """The address of `metrics.listen` cannot be had."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenAddress:
     """An address of this host and a port."""

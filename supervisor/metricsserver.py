@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 
+from supervisor.metricslisten import CannotListen
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,10 +30,6 @@ PLACES = 8
 PATIENCE = 5.0
 #: Seconds between two looks for connections whose time is over.
 _LOOK = 0.2
-
-
-class CannotListen(Exception):
-    """The address of `metrics.listen` cannot be had."""
 
 
 class Scrape(BaseHTTPRequestHandler):

@@ -27,7 +27,6 @@ from supervisor.layout import Layout
 from supervisor.loop import Loop
 from supervisor.meter import UNMETERED
 from supervisor.metricslisten import parse_listen
-from supervisor.metricsserver import MetricsServer
 from supervisor.nurserylink import NurseryLink
 from supervisor.offers import find_out
 from supervisor.pinned import code_version
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from supervisor.config import Configuration
     from supervisor.meter import Meter
     from supervisor.metrics import Metrics
+    from supervisor.metricsserver import MetricsServer
     from supervisor.notify import Notifier
     from supervisor.settings import Settings
 
@@ -92,6 +92,8 @@ class Service:
     ends: int = 0
     parting: bool = False
     meter: Meter = UNMETERED
+    #: Id of this host.
+    host: str = ""
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; a second one hurries the goodbye.
@@ -114,6 +116,7 @@ class Service:
         if self.unproven:
             log.warning("CAUTION: %s", self.unproven)
         facts = replace(facts_of(settings), unproven=self.unproven)
+        self.host = facts.host
         offers = find_out(settings)  # here, while there is one thread
         facts = replace(facts, closures=offers.closures, capacity=capacity())
         for problem in floors.problems(settings, offers.level):
@@ -227,7 +230,7 @@ class Service:
     def _describe(self, state: dict[str, object]) -> None:
         """Show how it goes: to `status`, and to the service manager in one line."""
         own = {
-            "host": self.settings.host.id or hosts.default_id(),
+            "host": self.host,
             "store_path": self.settings.store.path,
             "max_waiting": self.settings.store.max_waiting,
             "unproven": self.unproven,
@@ -252,6 +255,8 @@ class Service:
         """Listen for those who ask for the numbers; they are answered later, when there is something to tell."""
         if metrics is None:
             return None
+        from supervisor.metricsserver import MetricsServer  # noqa: PLC0415  # ditto: it takes an HTTP server
+
         listen = self.settings.metrics.listen
         server = MetricsServer(parse_listen(listen), metrics.text)
         log.info("Numbers for Prometheus: http://%s/metrics", listen)

@@ -16,8 +16,9 @@ from supervisor.verbs import opened
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from sandbox.linux.proctree import Identity
     from supervisor.config import Configuration
 
 #: Seconds that a start and a stop are waited for.
@@ -130,7 +131,8 @@ def stop(run_dir: str, patience_seconds: float) -> int:
         return OK
     state = rundir.read_local(run_dir, rundir.STATE_FILE) or {}
     try:
-        ended = _end(who.pid, run_dir, patience_seconds)
+        with signalled(who, run_dir, signal.SIGTERM) as waits:
+            ended = waits(patience_seconds)
     except PermissionError:
         owner = os.stat(f"/proc/{who.pid}").st_uid
         shown.complain(
@@ -151,23 +153,31 @@ def stop(run_dir: str, patience_seconds: float) -> int:
     return OK
 
 
-def _end(pid: int, run_dir: str, patience_seconds: float) -> bool:
-    """Send SIGTERM to exactly the supervisor that serves, and say whether it ended in time.
+@contextlib.contextmanager
+def signalled(who: Identity, run_dir: str, number: signal.Signals) -> Iterator[Callable[[float], bool]]:
+    """Send a signal to exactly the supervisor that serves, and yield what waits for its end.
 
     The pidfd is opened first and the identity read again: a pid that was used anew in between names another process.
+
+    Yields:
+        Waits for so many seconds, and says whether the supervisor has ended.
+
+    Raises:
+        PermissionError: it is another user's.
     """
     try:
-        pidfd = os.pidfd_open(pid)
+        pidfd = os.pidfd_open(who.pid)
     except ProcessLookupError:
-        return True
+        yield lambda _seconds: True
+        return
     try:
-        still = rundir.serving(run_dir)
-        if still is None or still.pid != pid:
-            return True
+        if rundir.serving(run_dir) != who:
+            yield lambda _seconds: True
+            return
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+            signal.pidfd_send_signal(pidfd, number)
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)  # readable once the process has ended (pidfd_open(2))
-        return bool(poll.poll(max(0.0, patience_seconds) * 1000))
+        yield lambda seconds: bool(poll.poll(max(0.0, seconds) * 1000))
     finally:
         os.close(pidfd)

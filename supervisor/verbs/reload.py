@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import select
 import signal
 import time
 from typing import TYPE_CHECKING
 
-from supervisor import config, localstatus, rundir, shown
+from supervisor import localstatus, rundir, shown, whereabouts
 from supervisor.exitcodes import CONFIG, INTERNAL, NOT_RUNNING, OK
 from supervisor.reloading import ANSWER_FILE
-from supervisor.settings import Settings
-from supervisor.verbs import opened
+from supervisor.verbs import daemon, opened
 
 if TYPE_CHECKING:
     import argparse
@@ -23,8 +20,8 @@ if TYPE_CHECKING:
 
 #: Seconds that the answer is waited for; interpreters that changed are tried first.
 _PATIENCE = 120.0
-#: Milliseconds between two looks for the answer.
-_LOOK = 50
+#: Seconds between two looks for the answer.
+_LOOK = 0.05
 
 EPILOG = """\
 The file that the supervisor was started with is read again and judged as a whole. What can be applied holds for runs
@@ -92,14 +89,7 @@ def run_dir_of(path: str | None) -> str:
     Args:
         path: the file; None for the default one.
     """
-    usual = Settings().service.run_dir
-    try:
-        origin, body = config.read(path)
-        named = config.tables(body, origin).get("service", {})
-    except config.ConfigProblems:
-        return usual
-    where = named.get("run_dir") if isinstance(named, dict) else None
-    return where if isinstance(where, str) and where.startswith("/") and "\0" not in where else usual
+    return whereabouts.run_dir(path) or whereabouts.RUN_DIR
 
 
 def text(answer: Mapping[str, object]) -> list[str]:
@@ -122,24 +112,12 @@ def _ask(who: Identity, run_dir: str, asked: float, patience_seconds: float) -> 
     Returns:
         None where none came in time, or the supervisor ended.
     """
-    try:
-        pidfd = os.pidfd_open(who.pid)
-    except ProcessLookupError:
-        return None
-    try:
-        if rundir.serving(run_dir) != who:
-            return None
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(pidfd, signal.SIGHUP)
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)  # readable once the process has ended (pidfd_open(2))
+    with daemon.signalled(who, run_dir, signal.SIGHUP) as ended:
         while time.monotonic() < asked + patience_seconds:
             answer = rundir.read_local(run_dir, ANSWER_FILE) or {}
             began = answer.get("began")
             if isinstance(began, float) and began >= asked:
                 return answer
-            if poll.poll(_LOOK):
+            if ended(_LOOK):
                 return None
         return None
-    finally:
-        os.close(pidfd)

@@ -91,7 +91,7 @@ def serve(
     from supervisor.hosts import IdentityTaken
     from supervisor.lockproof import Unproven
     from supervisor.loop import DefectMet
-    from supervisor.metricsserver import CannotListen
+    from supervisor.metricslisten import CannotListen
     from supervisor.nurserylink import NurseryGone
     from supervisor.service import Service
     from supervisor.storeformat import UnknownStore

@@ -20,8 +20,8 @@ REGENERATE = "the code has other fail-points than the list; run: python tests/fl
 def test_the_list_is_what_a_fresh_trace_of_every_story_reaches(activemq):
     """A new adapter call makes a new point, which is then killed at as well."""
     fresh, listed = faultpoints.labels(faultpoints.generate(activemq.port)), faultpoints.labels(POINTS)
-    # On a busy machine a cancel overtakes its job on the way: it is remembered, and matched when the job is there. The
-    # cells that it makes then are killed at in the story of a cancel that came first.
+    # A remembered cancel is matched by whoever looks first: mostly the verb that submits the job, in the story of a
+    # cancel that came first, and on a busy machine the supervisor. Nobody is killed in that way of the supervisor.
     fresh -= {label for label in fresh - listed if OVERTAKING.search(label)}
     assert fresh == listed, f"{REGENERATE}\nnew: {sorted(fresh - listed)}\ngone: {sorted(listed - fresh)}"
 

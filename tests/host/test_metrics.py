@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from waiting import wait_until
 
 from supervisor import metricsserver
-from supervisor.metricslisten import parse_listen
-from supervisor.metricsserver import CannotListen, MetricsServer
+from supervisor.metricslisten import CannotListen, parse_listen
+from supervisor.metricsserver import MetricsServer
 
 
 def free_port():

@@ -303,6 +303,15 @@ def _serve_and_send(site: FleetSite) -> None:
     _sent(site)
 
 
+def _sent_twice(site: FleetSite) -> None:
+    """A message comes again after all is done, as one does that a frozen host had in hand."""
+    _sent(site)
+    send(site, "again", site.message(RUN, good("two")))
+    site.until(lambda: os.path.exists(site.layout.job("again").redelivered), "the second delivery to be noted")
+    site.until(lambda: _pending_is_empty(site), "the second delivery to be acknowledged")
+    site.settle()
+
+
 def _poison(site: FleetSite) -> None:
     send(site, "bad", b'{"facility": "ISIS", "instrument": "GEM"}')
     site.until(lambda: durable.listing(site.layout.path("poison")), "the poison to be kept")
@@ -392,6 +401,14 @@ STORIES: dict[str, Story] = {
     "message": Story(
         prepare=lambda site: site.serve(),
         act=_sent,
+        verdicts={"again": {"completed"}},
+        results=_replaced(_TWO),
+        broker=True,
+        replies={"started": "again", "complete": "again"},
+    ),
+    "redelivered": Story(
+        prepare=lambda site: site.serve(),
+        act=_sent_twice,
         verdicts={"again": {"completed"}},
         results=_replaced(_TWO),
         broker=True,
