@@ -38,10 +38,10 @@ def parse_listen(text: str) -> ListenAddress:
     try:
         address = ipaddress.ip_address(host[1:-1] if bracketed else host)
     except ValueError:
-        raise ValueError(f"is no IP address with a port; {_REMEDY}") from None
+        raise ValueError(f"must be an IP address with a port; {_REMEDY}") from None
     six = isinstance(address, ipaddress.IPv6Address)
     if not colon or six is not bracketed or "%" in text:  # an address with a zone is none of those
-        raise ValueError(f"is no IP address with a port; {_REMEDY}")
+        raise ValueError(f"must be an IP address with a port; {_REMEDY}")
     if not (port.isascii() and port.isdigit() and len(port) <= _DIGITS and int(port) in _PORTS):
-        raise ValueError(f"has no port from 1 to 65535; {_REMEDY}")
+        raise ValueError(f"must have a port from 1 to 65535; {_REMEDY}")
     return ListenAddress(host=str(address), port=int(port), six=six, loopback=address.is_loopback)

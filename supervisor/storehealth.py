@@ -54,6 +54,8 @@ class StoreHealth:
 
     def __init__(self) -> None:
         self._failing: dict[str, _Failing] = {}
+        #: When the first of those that fail now began, also where that one is done again; seconds since 1970.
+        self._began = 0.0
         #: The last trouble that is over; it stays in the heartbeat, where it can be read by then.
         self.last: Trouble | None = None
 
@@ -62,6 +64,8 @@ class StoreHealth:
         known = self._failing.get(task)
         tries = 1 if known is None else known.tries + 1
         pause = min(_LONGEST, _FIRST * 2.0 ** min(tries - 1, 10))
+        if not self._failing:
+            self._began = now
         trouble = Trouble(why=reason(error), since=now)
         if known is not None:
             same = known.errno == error.errno  # other messages have other paths: one sentence for one trouble
@@ -77,7 +81,7 @@ class StoreHealth:
 
     def _over(self, known: _Failing, now: float) -> None:
         if not self._failing:
-            self.last = Trouble(why=known.trouble.why, since=known.trouble.since, until=now)
+            self.last = Trouble(why=known.trouble.why, since=self._began, until=now)
 
     def hung(self, call: str, lasted: float, now: float) -> None:
         """Note that a call has returned at last, after `lasted` seconds."""
