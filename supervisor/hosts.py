@@ -58,6 +58,16 @@ class HostBeat:
     trouble: dict[str, Any] = field(default_factory=dict)
 
 
+#: A host that is silent for this many beats is not heard of; its time is another clock's, which may differ so much, s.
+HEARD_BEATS = 3
+_SKEW = 30.0
+
+
+def heard_within(beat: float) -> float:
+    """Return how old the time of a heartbeat may be, seconds, for its host to be heard of; `beat` is the pause."""
+    return HEARD_BEATS * beat + _SKEW
+
+
 def default_id() -> str:
     """The id of this host when config gives none: machine id and name (machine-id(5))."""
     name = os.uname().nodename

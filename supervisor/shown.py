@@ -52,8 +52,12 @@ def complain(*rows: str) -> None:
     _print(sys.stderr, rows)
 
 
-def _print(stream: TextIO, rows: tuple[str, ...]) -> None:
-    """Print; a letter that the stream's encoding lacks is escaped (a C or Latin-1 locale must not end a verb)."""
+def encodable(row: str, stream: TextIO) -> str:
+    """Return `row` with letters that the stream's encoding lacks escaped: a C or Latin-1 locale must not end a verb."""
     encoding = stream.encoding or "utf-8"
+    return row.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _print(stream: TextIO, rows: tuple[str, ...]) -> None:
     for row in rows:
-        print(row.encode(encoding, "backslashreplace").decode(encoding), file=stream)  # that is its task
+        print(encodable(row, stream), file=stream)  # that is its task

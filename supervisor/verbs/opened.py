@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from supervisor.plans import HostFacts
     from supervisor.settings import Settings
 
-#: A host that is silent for this many beats, and these seconds, is not heard of.
-_BEATS = 3
-_SKEW = 30.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenStore:
@@ -34,7 +30,7 @@ class OpenStore:
 
     def is_served(self, now: float) -> bool:
         """Say whether any supervisor of the fleet was heard of lately; clocks of a fleet may differ a little."""
-        lately = _BEATS * self.settings.lock.beat + _SKEW
+        lately = hosts.heard_within(self.settings.lock.beat)
         return any(beat.state != "stopped" and now - beat.time < lately for beat in hosts.all_beats(self.layout))
 
     def why_not(self, now: float) -> Callable[[str, str, str], str]:
@@ -48,7 +44,7 @@ class OpenStore:
         disabled = DisabledInstruments(self.layout)
         disabled.look()
 
-        lately = now - _BEATS * self.settings.lock.beat - _SKEW
+        lately = now - hosts.heard_within(self.settings.lock.beat)
         beats = [beat for beat in hosts.all_beats(self.layout) if beat.state != "stopped" and beat.time > lately]
         known: dict[tuple[str, str, str], str] = {}
 
@@ -71,7 +67,7 @@ class OpenStore:
 
     def rooms(self, now: float) -> dict[str, str]:
         """Return why jobs wait for room on the hosts that could run them, as far as these say so."""
-        lately = now - _BEATS * self.settings.lock.beat - _SKEW
+        lately = now - hosts.heard_within(self.settings.lock.beat)
         found: dict[str, str] = {}
         for beat in hosts.all_beats(self.layout):
             if beat.state != "stopped" and beat.time > lately:

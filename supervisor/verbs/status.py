@@ -1,45 +1,115 @@
-"""`status`: whether the supervisor of this host runs, and what it does; looks into the run directory only.
+"""`status`: whether the supervisor of this host runs, and what it does; with --fleet, how all hosts do.
 
-The store is not touched: a store that hangs must not make the verb hang that says so.
+Of this host it looks into the run directory only: a store that hangs must not make the verb hang that says so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.limits import format_duration, format_size
-from supervisor import localstatus, shown, whereabouts
+from supervisor import livetable, localstatus, shown, whereabouts
 from supervisor.exitcodes import INTERNAL, NOT_RUNNING, OK
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
-EPILOG = """\
-Exit status: 0 a supervisor runs here; 3 none does; 70 it cannot be told; 78 configuration.
+#: What one look comes to: an exit status, the lines for people and the record for programs; a status alone where it
+#: was said already why there is nothing to see.
+Look = int | tuple[int, list[str], dict[str, Any]]
 
-Example:
+EPILOG = f"""\
+Without --fleet the run directory of this host is looked at and no store, so it answers while the store hangs. With it
+the heartbeats in the store are read: the age of one is told by its time, and with --watch by what moves. --watch draws
+one picture anew on a terminal, and with --json prints one object a line; Ctrl-C ends it, with the status of the last
+look.
+
+Exit status: 0 a supervisor runs here (--fleet: anywhere); 3 none does; 70 it cannot be told; 78 configuration.
+
+Examples:
   autoreduce-supervisor status --json --config /etc/autoreduce/supervisor.toml
+  autoreduce-supervisor status --fleet
+  autoreduce-supervisor status --fleet --watch {livetable.USUAL:g}
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this verb."""
+    parser.add_argument("--fleet", action="store_true", help="every host of the fleet, by the store")
+    parser.add_argument(
+        "--watch",
+        type=livetable.seconds,
+        nargs="?",
+        const=livetable.USUAL,
+        metavar="SECONDS",
+        help=f"look again and again (default: every {livetable.USUAL:g} s), until Ctrl-C",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     whereabouts.arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the status and return 0 or 3."""
+    """Print the status, once or until Ctrl-C; return 0 or 3."""
+    look = _of_fleet(args) if args.fleet else lambda: _of_host(args)
+    if isinstance(look, int):
+        return look
+    if args.watch is None:
+        return _show(look(), shown.say, shown.complain, as_json=args.json)
+    table = livetable.LiveTable(sys.stdout)
+
+    def draw(*rows: str) -> None:
+        table.show(rows)
+
+    status = OK
+    with contextlib.suppress(KeyboardInterrupt):
+        while not isinstance(found := look(), int):
+            status = _show(found, draw, draw, as_json=args.json)  # a store that is away now may be back at the next
+            time.sleep(args.watch)
+        status = found
+    return status
+
+
+def _show(look: Look, say: Callable[..., None], complain: Callable[..., None], *, as_json: bool) -> int:
+    if isinstance(look, int):
+        return look
+    status, rows, record = look
+    show = complain if status == INTERNAL and not as_json else say
+    show(*([json.dumps(record)] if as_json else rows))
+    return status
+
+
+def _of_host(args: argparse.Namespace) -> Look:
     status = _quickly(args.config) or _thoroughly(args)
     if isinstance(status, int):
         return status
-    if args.json:
-        shown.say(json.dumps(status))
-    else:
-        shown.say(*text(status, time.time()))
-    return OK if status["running"] else NOT_RUNNING
+    return OK if status["running"] else NOT_RUNNING, text(status, time.time()), status
+
+
+def _of_fleet(args: argparse.Namespace) -> Callable[[], Look] | int:
+    """Return what looks at the fleet, or the exit status after it was said why nothing can."""
+    from supervisor import fleetstatus
+    from supervisor.verbs import opened
+
+    store = opened.store(args, write=False)
+    if isinstance(store, int):
+        return store
+    watch = fleetstatus.FleetWatch(store.layout, beat=store.settings.lock.beat)
+
+    def look() -> Look:
+        try:
+            fleet = watch.look(now=time.time(), monotonic=time.monotonic())
+        except OSError as trouble:
+            why = f"cannot tell of the fleet: {shown.line(trouble)}"
+            return INTERNAL, [why], {"trouble": why}
+        lives = any(host.lives for host in fleet.hosts)
+        return OK if lives else NOT_RUNNING, fleetstatus.text(fleet, time.time()), fleet.to_json()
+
+    return look
 
 
 def _quickly(path: str | None) -> dict[str, Any] | None:

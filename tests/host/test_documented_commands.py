@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,8 @@ COMMANDS = documented.commands()
 STATUSES = {*range(5), exitcodes.CONFIG, exitcodes.INTERNAL}
 #: They serve until they are told to stop: see the test of each.
 FOREGROUND = {"serve", "nursery"}
+#: They look until Ctrl-C.
+LOOKING = [command for command in COMMANDS if command.verb == "status" and "--watch" in command.words]
 JOB = re.compile(r"JOB|[0-9a-f]{8}-[0-9a-f-]{27}|4f6c0f6e")
 #: Verbs without a configuration of their own.
 BARE = {"demo"}
@@ -99,7 +102,7 @@ def test_there_are_commands_of_every_verb():
     assert {command.verb for command in COMMANDS} >= set(cli.VERBS)
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.verb not in FOREGROUND], ids=str)
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.verb not in FOREGROUND and c not in LOOKING], ids=str)
 def test_a_documented_command_does_what_it_is_asked(site, folder, command):
     done = subprocess.run(
         [sys.executable, "-m", "supervisor.cli", *typed(site, folder, command)],
@@ -116,6 +119,25 @@ def test_a_documented_command_does_what_it_is_asked(site, folder, command):
     assert "usage:" not in done.stderr, said
     assert "Traceback (most recent call last)" not in done.stderr, said
     assert said.strip(), "it said nothing"
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=str)
+def test_a_documented_command_that_looks_does_so_until_ctrl_c(site, folder, command):
+    child = subprocess.Popen(
+        [sys.executable, "-m", "supervisor.cli", *typed(site, folder, command)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        assert child.stdout.readline().strip(), "it said nothing"
+        child.send_signal(signal.SIGINT)
+        assert child.wait(60) == 0
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.verb in FOREGROUND], ids=str)
