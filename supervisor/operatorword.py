@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import pwd
+from typing import TYPE_CHECKING, TypeVar
 
 from supervisor import durable, records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 T = TypeVar("T")
 
@@ -30,3 +34,13 @@ def read_word(kind: type[T], path: str, unreadable: T) -> T | None:
         return records.from_record(kind, path, data)
     except records.CorruptRecord:
         return unreadable
+
+
+def operator(environ: Mapping[str, str], uid: int) -> str:
+    """Return who gives his word: the person behind sudo, or the user (pure but for passwd)."""
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = f"uid {uid}"
+    behind = environ.get("SUDO_USER", "")
+    return f"{behind} (as {user})" if behind and behind != user else user

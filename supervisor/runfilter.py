@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import Final
-
-from sandbox.limits import LimitError, parse_duration
 
 #: The lists of `runs`, in the order in which they are printed.
 STATES: Final = ("running", "waiting", "finished")
@@ -49,27 +46,3 @@ class RunFilter:
             and self.verdict in (None, verdict)
             and since >= self.since
         )
-
-
-def moment_since(text: str, now: float) -> float:
-    """Read the argument of `--since`.
-
-    Args:
-        text: how long ago ("2 h", "7 d"), or a day or a time by this host's clock ("2026-03-01", "2026-03-01 12:00",
-            also with an offset or "Z": ISO 8601).
-        now: seconds since 1970.
-
-    Returns:
-        Seconds since 1970.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    try:
-        return now - parse_duration(text)
-    except LimitError:
-        pass
-    try:
-        return dt.datetime.fromisoformat(text.strip()).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f'"{text}" is no time: write for example "2 h", "7 d" or "2026-03-01 12:00"') from None

@@ -14,6 +14,7 @@ from supervisor.cells import RbCells, read_final
 from supervisor.dossier import jobs_of_run, running_epoch
 from supervisor.exitcodes import OK, USAGE
 from supervisor.leftovers import signal_exactly
+from supervisor.operatorword import operator
 from supervisor.records import Cancel
 from supervisor.runkey import is_whole, run_value
 from supervisor.verbs import opened
@@ -73,7 +74,7 @@ def _main(args: argparse.Namespace) -> int:
 def _asked(instrument: str, run: str, version: int | None) -> Cancel:
     now = time.time()
     return Cancel(
-        who=f"operator (uid {os.getuid()})",
+        who=f"operator {operator(os.environ, os.getuid())}",
         time_ms=int(now * 1000),
         message_id=str(uuid.uuid4()),
         instrument=instrument,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from supervisor import disabling, durable, shown, waiting
 from supervisor.exitcodes import OK, USAGE
+from supervisor.operatorword import operator
 from supervisor.scanning import part_of
 from supervisor.settingtypes import instrument_name
 from supervisor.verbs import opened
@@ -58,7 +59,7 @@ def _main(args: argparse.Namespace) -> int:
 def _disable(store: OpenStore, instrument: str, why: str) -> list[str]:
     record = disabling.Disabled(
         instrument=instrument,
-        who=f"operator (uid {os.getuid()})",
+        who=f"operator {operator(os.environ, os.getuid())}",
         time=time.time(),
         said_on=store.facts.hostname,
         why=shown.line(why, disabling.LONGEST),

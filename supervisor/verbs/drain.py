@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from supervisor import drains, hosts, shown
 from supervisor.drains import DRAINED, Drain
 from supervisor.exitcodes import OK, USAGE
+from supervisor.operatorword import operator
 from supervisor.verbs import opened
-from supervisor.verbs.fence import operator
 
 if TYPE_CHECKING:
     import argparse

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import threading
 import time
 from dataclasses import asdict
@@ -14,13 +13,13 @@ from sandbox.limits import format_duration
 from supervisor import fences, hosts, pulses, shown
 from supervisor.exitcodes import INTERNAL, OK, USAGE
 from supervisor.fences import Fence
+from supervisor.operatorword import operator
 from supervisor.remains import remains_of
 from supervisor.verbs import opened
 from supervisor.waitlist import Waitlist
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
 
     from supervisor.verbs.opened import OpenStore
 
@@ -62,16 +61,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Fence, lift, or say what would be done."""
     return opened.carefully("fence", _main, args)
-
-
-def operator(environ: Mapping[str, str], uid: int) -> str:
-    """Return who gives his word: the person behind sudo, or the user (pure but for passwd)."""
-    try:
-        user = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        user = f"uid {uid}"
-    behind = environ.get("SUDO_USER", "")
-    return f"{behind} (as {user})" if behind and behind != user else user
 
 
 def _main(args: argparse.Namespace) -> int:

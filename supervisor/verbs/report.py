@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sandbox.limits import LimitError
 from supervisor import (
     journal,
     pinned,
@@ -25,6 +24,7 @@ from supervisor import (
 )
 from supervisor.dossier import Reader, jobs_of_run
 from supervisor.exitcodes import INTERNAL, OK, USAGE
+from supervisor.sincewhen import since
 from supervisor.verbs import opened, tune
 
 if TYPE_CHECKING:
@@ -51,7 +51,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", metavar="WHAT", nargs="?", help="a job id or a run number")
     parser.add_argument("--instrument", metavar="NAME", help="the instrument, or that of the run number")
     parser.add_argument(
-        "--since", metavar="TIME", help='of an instrument: runs decided within this time, such as "7 d"'
+        "--since",
+        type=since,
+        default=0.0,
+        metavar="WHEN",
+        help='of an instrument: runs decided since, "7 d" ago, or a time such as "2026-03-01 12:00"',
     )
     parser.add_argument("--out", metavar="FILE", help="where to write (default: report-WHAT.html in this folder)")
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
@@ -68,20 +72,15 @@ def _main(args: argparse.Namespace) -> int:
     if args.what is None and args.instrument is None:
         shown.complain("say of what: a job id, a run number, or --instrument NAME")
         return USAGE
-    if args.what is not None and args.since is not None:
+    if args.what is not None and args.since:
         shown.complain("--since is for --instrument alone; a job is told whole")
-        return USAGE
-    try:
-        since = tune.since_of(args.since, now)
-    except LimitError as wrong:
-        shown.complain(f"--since: {wrong}")
         return USAGE
     store = opened.store(args, write=False)
     if isinstance(store, int):
         return store
     instrument = args.instrument.strip().upper() if args.instrument else None
     if args.what is None:
-        page = _of_instrument(store, instrument or "", since, now)
+        page = _of_instrument(store, instrument or "", args.since, now)
     else:
         page = _of_job(store, args.what, instrument, now)
     if isinstance(page, int):
@@ -135,14 +134,14 @@ def _find(store: OpenStore, what: str, instrument: str | None) -> tuple[Request,
     return USAGE
 
 
-def _of_instrument(store: OpenStore, instrument: str, since: float, now: float) -> str | int:
+def _of_instrument(store: OpenStore, instrument: str, begin: float, now: float) -> str | int:
     if instrument not in usagehistory.instruments(store.layout):
         shown.complain(f'no run of {shown.line(instrument, 80)} is known in the store "{store.layout.root}"')
         return USAGE
-    history = usagehistory.read(store.layout, instrument, since)
+    history = usagehistory.read(store.layout, instrument, begin)
     limits = store.settings.limits_for(instrument).to_json()
     suggestions = tunerule.all_of(history, limits, tune.rule_of(store.settings))
-    return reportinstrument.render(history, suggestions, since=since, now=now, version=pinned.code_version())
+    return reportinstrument.render(history, suggestions, since=begin, now=now, version=pinned.code_version())
 
 
 def file_name(text: str) -> str:

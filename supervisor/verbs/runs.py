@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -11,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from sandbox.verdict import Verdict
 from supervisor import names, shown
 from supervisor.exitcodes import OK, USAGE
-from supervisor.runfilter import STATES, RunFilter, moment_since
+from supervisor.runfilter import STATES, RunFilter
 from supervisor.scanning import part_of
+from supervisor.sincewhen import since
 from supervisor.takeover import Ruling
 from supervisor.verbs import opened
 from supervisor.waitlist import Waitlist
 
 if TYPE_CHECKING:
+    import argparse
+
     from supervisor.records import Outcome, Request
     from supervisor.waiting import Entry
     from supervisor.waitlist import Done, UnderWay
@@ -65,7 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="HOST", help="only what runs or ran on this host")
     parser.add_argument(
         "--since",
-        type=_since,
+        type=since,
         default=0.0,
         metavar="WHEN",
         help='only what was sent, claimed or decided since: "2h", "7d" ago, or a time such as "2026-03-01 12:00"',
@@ -75,13 +77,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     opened.arguments(parser)
-
-
-def _since(text: str) -> float:
-    try:
-        return moment_since(text, time.time())
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from None
 
 
 def main(args: argparse.Namespace) -> int:

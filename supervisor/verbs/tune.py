@@ -8,9 +8,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from sandbox.limits import LimitError, parse_duration
 from supervisor import config, configwrite, shown, tomledit, tunerule, tunetext, usagehistory
 from supervisor.exitcodes import CONFIG, INTERNAL, OK, USAGE
+from supervisor.sincewhen import since
 from supervisor.tunerule import Rule
 from supervisor.verbs import opened
 
@@ -37,7 +37,13 @@ Examples:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this verb."""
     parser.add_argument("--instrument", metavar="NAME", help="only this instrument")
-    parser.add_argument("--since", metavar="TIME", help='only runs decided within this time, such as "7 d"')
+    parser.add_argument(
+        "--since",
+        type=since,
+        default=0.0,
+        metavar="WHEN",
+        help='only runs decided since: "7 d" ago, or a time such as "2026-03-01 12:00"',
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--apply", metavar="FILE", help="write the suggested keys into this configuration")
     opened.arguments(parser)
@@ -48,22 +54,8 @@ def main(args: argparse.Namespace) -> int:
     return opened.carefully("tune", _main, args)
 
 
-def since_of(text: str | None, now: float) -> float:
-    """Return the moment before which runs are left out, seconds since 1970; 0 for none.
-
-    Raises:
-        LimitError: `text` is no time.
-    """
-    return 0.0 if text is None else now - parse_duration(text)
-
-
 def _main(args: argparse.Namespace) -> int:
     now = time.time()
-    try:
-        since = since_of(args.since, now)
-    except LimitError as wrong:
-        shown.complain(f"--since: {wrong}")
-        return USAGE
     store = opened.store(args, write=False)
     if isinstance(store, int):
         return store
@@ -88,13 +80,13 @@ def _main(args: argparse.Namespace) -> int:
     rule = rule_of(settings)
     found = []
     for instrument in asked:
-        history = usagehistory.read(store.layout, instrument, since)
+        history = usagehistory.read(store.layout, instrument, args.since)
         found.append((history, tunerule.all_of(history, settings.limits_for(instrument).to_json(), rule)))
-    rows = _rows(found, rule, since, now)
+    rows = _rows(found, rule, args.since, now)
     if args.json:
         told = [tunetext.record(history, suggestions) for history, suggestions in found]
         runs = sum(history.runs for history, _ in found)
-        said = {"since": since or None, "runs_read": runs, "instruments": told, "toml": "\n".join(rows) + "\n"}
+        said = {"since": args.since or None, "runs_read": runs, "instruments": told, "toml": "\n".join(rows) + "\n"}
     else:
         shown.say(*rows)
     applied = OK if args.apply is None else _apply(args.apply, text, changes_of(found), quiet=args.json)
@@ -124,9 +116,9 @@ def changes_of(found: Sequence[tuple[InstrumentHistory, Sequence[Suggestion]]]) 
 
 
 def _rows(
-    found: Sequence[tuple[InstrumentHistory, Sequence[Suggestion]]], rule: Rule, since: float, now: float
+    found: Sequence[tuple[InstrumentHistory, Sequence[Suggestion]]], rule: Rule, begin: float, now: float
 ) -> list[str]:
-    rows = tunetext.summary([history for history, _ in found], since, now)
+    rows = tunetext.summary([history for history, _ in found], begin, now)
     for history, suggestions in found:
         rows += tunetext.text(history, suggestions, rule)
     return rows

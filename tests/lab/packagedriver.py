@@ -166,7 +166,7 @@ def day():
     units.let_go(made)
     facts["stories"] = [units.story(made, job) for job in jobs]
     wait_until(lambda: not units.is_up(units.nursery_unit("1")), PATIENCE, "the old nursery to end")
-    facts["lines"] = system("journalctl", "--no-pager", "-o", "cat", "-u", SUPERVISOR, "-g", "^.*INFO Run .* of ENGINX")
+    facts["lines"] = system("journalctl", "--no-pager", "-o", "cat", "-u", SUPERVISOR, "-g", "Run ended action=run ")
     return facts
 
 

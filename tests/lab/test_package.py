@@ -91,7 +91,7 @@ def test_a_day_with_the_package_loses_no_run(facts):
     once(day["stories"], OLD, OLD, NEW, NEW)
     held_by_groups(day["stories"])
     for run in ("7", "1", "2", "3", "4"):
-        assert day["lines"].count(f"INFO Run {run} of ENGINX (RB RB{run}), job") == 1
+        assert day["lines"].count(f" rb=RB{run} instrument=ENGINX run={run} verdict=completed ") == 1
 
 
 def test_an_upgrade_between_the_end_of_a_script_and_its_commit_commits_it_once(facts):

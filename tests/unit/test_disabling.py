@@ -15,7 +15,7 @@ from supervisor.order import Head
 from supervisor.plans import HostFacts
 from supervisor.storepoller import Poller
 
-WORD = Disabled(instrument="HIFI", who="operator (uid 7)", time=1_700_000_000.0, said_on="desk", why="no beam")
+WORD = Disabled(instrument="HIFI", who="operator anna", time=1_700_000_000.0, said_on="desk", why="no beam")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_first_word_stands_until_it_is_taken_back(layout):
 
 def test_the_sentence_names_who_when_where_and_why():
     assert disabling.told(WORD) == (
-        "instrument HIFI is disabled since 2023-11-14T22:13:20.000Z by operator (uid 7) on desk: no beam"
+        "instrument HIFI is disabled since 2023-11-14T22:13:20.000Z by operator anna on desk: no beam"
     )
     assert disabling.told(Disabled(instrument="HIFI", who="a\x1b[2J")) == "instrument HIFI is disabled by a\\x1b[2J"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.runfilter import RunFilter, moment_since
+from supervisor.runfilter import RunFilter
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,3 @@ def test_a_job_is_taken_where_it_meets_every_filter():
     assert not asked.takes("HIFI", 99.0, "a")
     assert not asked.takes("HIFI", 100.0, "b")
     assert not asked.takes(None, 100.0, "a")
-
-
-def test_since_is_how_long_ago_or_a_time():
-    assert moment_since("2 h", 10_000.0) == 2_800.0
-    assert moment_since("1970-01-02T00:00:00Z", 0.0) == 86_400.0
-    with pytest.raises(ValueError, match="is no time"):
-        moment_since("soon", 0.0)

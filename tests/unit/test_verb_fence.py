@@ -13,7 +13,6 @@ from supervisor import cli, durable, fences, hosts
 from supervisor.fences import Fence
 from supervisor.flock import acquire
 from supervisor.records import Epoch, Outcome, Promoted, Take
-from supervisor.verbs import fence as verb
 
 BOOT = "11111111-2222"
 
@@ -200,14 +199,3 @@ def test_what_another_boot_left_keeps_no_fence_from_being_lifted(silent, say):
 
 def test_a_word_and_its_opposite_are_a_usage_error(say):
     assert say("--host", "h9", "--lift", "--confirm-dead")[0] == 2
-
-
-@pytest.mark.parametrize(
-    ("environ", "said"), [({}, "root"), ({"SUDO_USER": "anna"}, "anna (as root)"), ({"SUDO_USER": "root"}, "root")]
-)
-def test_the_operator_is_the_person_behind_sudo(environ, said):
-    assert verb.operator(environ, 0) == said
-
-
-def test_an_operator_without_a_name_is_named_by_number():
-    assert verb.operator({}, 987654) == "uid 987654"

@@ -182,7 +182,7 @@ def test_the_limits_in_force_are_those_of_the_instrument(site, tune):
 
 def test_an_unknown_instrument_and_a_time_that_is_none_are_usage_errors(site, tune):
     assert "no run of LET is known" in tune("--instrument", "let", status=2)
-    assert "is not a time" in tune("--since", "soon", status=2)
+    assert "is no time" in tune("--since", "soon", status=2)
 
 
 def test_an_empty_store_has_nothing_to_suggest(tune):

@@ -255,10 +255,10 @@ def test_a_waiting_job_says_what_it_waits_for_and_a_running_one_that_it_runs(sit
     told = why(job, "--json")
     assert (told["state"], told["headline"], told["verdict"]) == ("running", "running", None)
     assert why(behind, "--json")["waits_for"] == f"job {job} of its RB runs"
-    journal.cancel_job(site.place(job), records.Cancel(who="operator (uid 7)", time_ms=1, written=time.time()))
+    journal.cancel_job(site.place(job), records.Cancel(who="operator anna", time_ms=1, written=time.time()))
     text = why(job)
     assert "running, and asked to end" in text
-    assert "by operator (uid 7)" in text
+    assert "by operator anna" in text
 
 
 def test_a_retry_is_told_with_its_reason_and_when_it_runs_next(site, why):
