@@ -11,7 +11,9 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 def _failed(name: str, arguments: tuple[object, ...]) -> OSError:
     number = ctypes.get_errno()
-    call = f"{name}({', '.join(map(str, arguments))})"
+    # What is passed by reference is an object of ctypes, whose representation says nothing to anybody.
+    shown = [str(given) if given is None or isinstance(given, int | str | bytes) else "..." for given in arguments]
+    call = f"{name}({', '.join(shown)})"
     return OSError(number, f"{call} failed: {os.strerror(number)}")
 
 

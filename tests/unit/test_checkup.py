@@ -13,7 +13,7 @@ from sandbox import facilities, guardfacts, levels
 from sandbox.closure import Closure
 from sandbox.facilities import Facilities
 from sandbox.guardfacts import GuardFact
-from sandbox.linux import acts
+from sandbox.linux import acts, libc
 from sandbox.proving import ASKED, Proof, judged
 from sandbox.trialbox import Answer, Tried, read_answers
 from sandbox.verdict import Verdict
@@ -360,6 +360,16 @@ def test_the_time_of_a_file_is_this_hosts(tmp_path):
     assert abs(checkstore.file_time(str(tmp_path))) < 2
     assert list(tmp_path.iterdir()) == []
     assert checkclock.host().status in {Status.PASS, Status.CAUTION}
+
+
+def test_a_kernel_that_says_nothing_of_its_clock_is_told_in_words(monkeypatch):
+    def refuses(memory):
+        return libc._minus_one_is_an_error(-1, libc.prctl, (memory, 1, b"x"))
+
+    monkeypatch.setattr(libc, "_adjtimex", refuses)
+    found = checkclock.host()
+    assert found.status == Status.CAUTION
+    assert "prctl(..., 1, b'x') failed: " in found.text
 
 
 # --- looks that hang
