@@ -1,4 +1,4 @@
-"""The pages: they build without a warning, the generated ones are as old as the code, and nothing in them is fetched."""
+"""The pages: they build without a warning, the generated ones are as old as the code, and a browser shows them whole."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import documented
 import pytest
 import troublepage
+from chromium import Chromium
 
 from supervisor import cli, commanddoc
 
@@ -38,6 +39,19 @@ def built(tmp_path_factory):
     return out
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Chromium(tmp_path_factory.mktemp("browser")) as made:
+        yield made
+
+
+def pages(built):
+    """The pages but for Sphinx's own search and index of words, which have no text of ours."""
+    return sorted(
+        path for path in (built / "html").rglob("*.html") if path.name not in {"genindex.html", "search.html"}
+    )
+
+
 def test_the_pages_build_without_a_warning(built):
     pages = {path.relative_to(built / "html").with_suffix(".md") for path in (built / "html").rglob("*.html")}
     written = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
@@ -48,6 +62,23 @@ def test_nothing_in_the_pages_is_fetched_from_elsewhere(built):
     loads = re.compile(r"<(?:script|img|iframe)[^>]*\ssrc=\"(?!data:)([a-z]+:)?//|<link[^>]*\shref=\"([a-z]+:)?//")
     for page in (built / "html").rglob("*.html"):
         assert not loads.search(page.read_text(encoding="utf-8")), page
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)])
+def test_a_browser_shows_every_page_whole_asks_nobody_for_anything_and_has_no_complaint(built, browser, width, dark):
+    faults = []
+    for page in pages(built):
+        seen = browser.open(page.as_uri(), width=width, dark=dark)
+        ours = ("data:", (built / "html").as_uri())
+        faults += [f"{page.name} asks for {address}" for address in seen.requests if not address.startswith(ours)]
+        faults += [f"{page.name}: {line}" for line in seen.console]
+        shown = browser.evaluate(
+            "({wide: document.documentElement.scrollWidth, headings: document.querySelectorAll('h1').length,"
+            " named: document.documentElement.lang == 'en' && [...document.images].every(image => image.alt)})"
+        )
+        faults += [f"{page.name} is {shown['wide']} wide on {width}"] if shown["wide"] > width else []
+        faults += [] if shown["headings"] == 1 and shown["named"] else [f"{page.name} cannot be read aloud: {shown}"]
+    assert faults == []
 
 
 def test_the_manual_pages_have_every_verb_and_every_section_of_the_configuration(built):
