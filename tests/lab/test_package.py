@@ -38,7 +38,7 @@ def share(tmp_path_factory):
 @pytest.fixture
 def facts(machine, share, activemq, queues, monkeypatch):
     """`facts(event)` boots a machine, has the event happen, and returns its facts and what the producer was told."""
-    monkeypatch.setenv("LAB_TIMEOUT", "1500")
+    monkeypatch.setenv("LAB_TIMEOUT", "2200")
     named = {name: queues(name) for name in ("pending", "started", "complete", "error")}
     order = {"versions": {"1": OLD, "2": NEW}, "port": activemq.port, "queues": named}
     (share / "order.json").write_text(json.dumps(order))

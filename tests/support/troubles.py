@@ -128,16 +128,22 @@ def check_run(site: FleetSite, number: int) -> None:
     assert len({reply.body for reply in replies}) == 1, f"replies of run {run} differ"
 
 
-def _is_over(trouble: dict[str, Any], met: float) -> dict[str, Any] | None:
-    """Return the trouble of a heartbeat once it is over: that of `met`, or a call that a slow disk held up since."""
-    since = trouble.get("since", met + 1)
-    return trouble if trouble.get("until") and (since <= met or "no answer to" in trouble["why"]) else None
+def _is_over(trouble: dict[str, Any], ordered: float, met: float) -> dict[str, Any] | None:
+    """Return the trouble of a heartbeat once it is over.
+
+    It is the one that was there at `met`, or a call that a slow disk has held up since; none of before `ordered`, which
+    the heartbeat tells until its next beat.
+    """
+    if not trouble.get("until") or trouble["since"] < ordered:
+        return None
+    return trouble if trouble["since"] <= met or "no answer to" in trouble["why"] else None
 
 
 def go_through(site: FleetSite, number: int, place: Place, errno: str | None) -> int:
     """Have one run meet trouble at a place, see that it is told and that nothing is lost; return the hits."""
     before = len(site.hits())
     what = f"{place.name} with {errno or 'a hang'}"
+    ordered = time.time()
     site.trouble(order(place, errno))
     send(site, number)
     site.until(lambda: len(site.hits()) > before, f"{what} to be met")
@@ -149,7 +155,7 @@ def go_through(site: FleetSite, number: int, place: Place, errno: str | None) ->
     site.until(lambda: is_published(site, number), f"run {number} to be published after {what}")
     site.until(lambda: not told(site), f"status to be well after {what}")
     if place.process != "shepherd":  # what a run met is in the heartbeat while it lasts
-        last = site.until(lambda: _is_over(beat(site).trouble, met), f"the heartbeat to tell of {what}")
+        last = site.until(lambda: _is_over(beat(site).trouble, ordered, met), f"the heartbeat to tell of {what}")
         assert is_meant(last["why"], errno) or "no answer to" in last["why"], last
     check_run(site, number)
     return len(site.hits()) - before
