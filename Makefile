@@ -7,7 +7,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 0
-JOBS ?= 2
+# Half of what a test does is to wait: one more than there are processors keeps them busy.
+JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 AUTOREDUCE_DATA ?= ../shared/data
 export AUTOREDUCE_DATA
 

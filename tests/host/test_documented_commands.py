@@ -43,7 +43,9 @@ PATIENCE = {("doctor", "--peer"): ["--wait", "1"]}
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("documented")
-    with Embedded(folder, host={"slots": 2, "id": "here"}) as made:
+    # Some commands watch for beats: they need not last ten seconds here.
+    beats = {"beat": "1 s", "self_kill_after": "20 s", "takeover_after": "40 s"}
+    with Embedded(folder, host={"slots": 2, "id": "here"}, lock=beats) as made:
         made.start()
         made.job = made.submit(made.message("def main(input_file, output_dir):\n    open(output_dir + '/a', 'w')\n"))
         made.wait_published(made.job)
