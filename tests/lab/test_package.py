@@ -99,6 +99,7 @@ def test_an_upgrade_between_the_end_of_a_script_and_its_commit_commits_it_once(f
 
     assert seen["alive"] == [True, True], "a shepherd outlives the package that it came from"
     assert seen["undecided"] == [True, True]
-    assert seen["upgrade"] == 0
+    assert seen["upgrade"]["status"] == 0, seen["upgrade"]
+    assert seen["another"]
     assert seen["current"] == NEW
     once(seen["stories"], OLD, OLD)

@@ -113,24 +113,26 @@ def install(identity):
     system("systemctl", "enable", SUPERVISOR, nursery_unit("1"))
 
 
-def site(identity):
+def site(identity, **sections):
+    """Lay out a site; `sections` of the configuration are laid over its own."""
     if not os.path.isdir(SITE):
         os.mkdir(SITE)
     account = pwd.getpwnam("autoreduce")
     os.chown(SITE, account.pw_uid, account.pw_gid)
     as_service_user()
     user = {"user": "autoreduce"} if identity == "root" else {}
-    made = Embedded(
-        SITE,
-        service={"run_dir": "/run/autoreduce-supervisor", **user},
-        interpreter={"argv": ["/usr/bin/python3"]},
-        limits={"memory": "256 MiB", "wall": "20 min", "grace": "2 s"},
-        lock={"beat": "5 s", "self_kill_after": "60 s", "takeover_after": "120 s"},
-        host={"slots": 4, "id": "guest"},
-        broker={"url": f"stomp://broker:{ORDER['port']}"},
-        queues=ORDER["queues"],
-        isolation={"require": "contained", "allow_unsafe": False},
-    )
+    usual = {
+        "service": {"run_dir": "/run/autoreduce-supervisor", **user},
+        "interpreter": {"argv": ["/usr/bin/python3"]},
+        # Four have room in the machine's gigabyte.
+        "limits": {"memory": "192 MiB", "wall": "20 min", "grace": "2 s"},
+        "lock": {"beat": "5 s", "self_kill_after": "60 s", "takeover_after": "120 s"},
+        "host": {"slots": 4, "id": "guest"},
+        "broker": {"url": f"stomp://broker:{ORDER['port']}"},
+        "queues": ORDER["queues"],
+        "isolation": {"require": "contained", "allow_unsafe": False},
+    }
+    made = Embedded(SITE, **usual | sections)
     system("cp", made.config, CONFIG)
     return made
 
