@@ -66,9 +66,10 @@ class RunEnd:
         }
 
 
-def figures(ended: Mapping[str, Any]) -> tuple[dict[str, float | None], dict[str, float | None]]:
+def figures(exit_: Mapping[str, Any]) -> tuple[dict[str, float | None], dict[str, float | None]]:
     """Return what a run used and was allowed, as its `exit.json` holds it; nothing of an empty one."""
-    known = story.used(dict(ended))
+    outcome = exit_.get("outcome")
+    known = story.used(outcome if isinstance(outcome, dict) else {})
     return {name: used for name, (used, _) in known.items()}, {name: most for name, (_, most) in known.items()}
 
 

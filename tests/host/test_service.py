@@ -63,6 +63,27 @@ def test_start_serves_once_and_stop_ends_it(site):
     assert site.verb("stop").returncode == 0
 
 
+def test_the_line_of_a_run_has_its_verdict_its_figures_and_its_limits(tmp_path):
+    """What was measured stands in a record that a shepherd wrote, not in one that a test made up."""
+    script = "def main(input_file, output_dir):\n    open(output_dir + '/a', 'w').write('12345')\n"
+    with Embedded(tmp_path, log={"format": "json"}) as site:
+        site.start()
+        job = site.submit(site.message(script))
+        site.wait_published(job)
+
+        def line():
+            with open(site.log) as file:
+                rows = [json.loads(row) for row in file if row.startswith("{")]
+            return next((row for row in rows if row.get("action") == "run"), None)
+
+        told = wait_until(line, PATIENCE, "the line of the run")
+    assert (told["job"], told["verdict"], told["attempt"], told["epoch"]) == (job, "completed", 1, 1)
+    assert 0 < told["wall_s"] <= told["limit_wall"] == 120
+    assert 0 < told["peak_memory"] <= told["limit_memory"] == 2 << 30
+    assert told["cpu_s"] > 0
+    assert (told["output"], told["files"]) == (5, 1)
+
+
 def test_a_second_supervisor_on_the_same_host_id_is_refused_by_name(site, tmp_path):
     started(site)
     site.configure(service={"run_dir": site.path("run2")}, host={"id": "", "slots": 1})

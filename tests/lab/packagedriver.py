@@ -134,6 +134,8 @@ def day():
         json.dump(made.message("def main(input_file, output_dir):\n    return ''\n", run=7, rb="RB7"), file)
     os.chmod("/tmp/message.json", 0o644)
     facts["submit"] = asked("runuser", "-u", "autoreduce", "--", COMMAND, "submit", "/tmp/message.json")
+    # A run that ends during the restart has no line in the log.
+    wait_until(lambda: "Run ended" in units.journal(), PATIENCE, "the first run to end")
     jobs = units.begin(made, 1)
     pids = shepherds(made, jobs)
     system("systemctl", "restart", SUPERVISOR)

@@ -151,11 +151,12 @@ def test_figures_of_a_run_come_from_its_exit():
         "outputs": [{"size": 10}, {"size": 5}, "spoilt"],
     }
 
-    used, limits = runend.figures(exit_)
+    used, limits = runend.figures({"outcome": exit_, "log_tails": {}})
 
     assert used == {"memory": 1024.0, "wall": 3.5, "cpu": 2.0, "processes": None, "output": 15.0, "files": 2.0}
     assert limits["memory"] == 4096.0
-    assert runend.figures({})[0]["wall"] is None
+    for spoilt in ({}, {"outcome": "no"}):
+        assert runend.figures(spoilt)[0]["wall"] is None
 
 
 def test_attempts_are_counted_in_the_order_of_epochs():
