@@ -77,8 +77,8 @@ SUMMARIES = {
     "check-config": "check a configuration and name every problem in it",
     "config": "show the configuration, say what has changed in it, or convert an old worker's",
 }
-#: Verbs whose boxes are made by the person who asks.
-_AT_A_DESK = ("run", "replay", "demo")
+#: Verbs whose boxes are made by the person who asks: what they prove is not to hang on the session they are typed in.
+_AT_A_DESK = ("run", "replay", "demo", "check-config", "doctor")
 _EPILOG = """\
 Exit status: 0 completed, skipped or done; 1 the script failed (doctor: something has to be mended); 2 usage; 3 a limit
 was reached (status: not running); 4 cancelled; 70 the box, the data or the service failed; 77 the isolation asked for

@@ -1,4 +1,4 @@
-"""A scope of the user's own manager: when it is asked for, and that a command goes on where there is none."""
+"""A scope of the service manager: when it is asked for, and that a command goes on where there is none."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from supervisor import userscope
     ("changes", "expected"),
     [
         ({}, True),
-        ({"euid": 0}, False),
         ({"environ": {userscope.MARK: "1"}}, False),
         ({"has_groups": True}, False),
         ({"exists": False}, False),
     ],
 )
-def test_it_is_wanted_by_an_ordinary_user_without_groups_once(changes, expected):
-    facts = {"environ": {}, "euid": 1000, "has_groups": False, "exists": True}
+def test_it_is_wanted_without_groups_once(changes, expected):
+    facts = {"environ": {}, "has_groups": False, "exists": True}
     facts |= changes
     assert userscope.wanted(facts.pop("environ"), **facts) is expected
 
@@ -59,6 +58,18 @@ def test_the_command_is_begun_again_in_a_scope_that_is_delegated(desk):
     assert words[1:7] == ["--user", "--scope", "--quiet", "-p", "Delegate=yes", "--"]
     assert words[-2:] == ["run", "a.py"]
     assert environ[userscope.MARK] == "1"
+
+
+def test_root_asks_the_manager_of_the_system(desk, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(userscope, "_SYSTEM", str(tmp_path / "private"))
+    begun = desk("exit 0")
+    userscope.enter(["doctor"])
+    assert begun == [], "there is no such manager, as in a container"
+    (tmp_path / "private").touch()
+    userscope.enter(["doctor"])
+    ((_, words, _),) = begun
+    assert words[1:6] == ["--scope", "--quiet", "-p", "Delegate=yes", "--"]
 
 
 @pytest.mark.parametrize("text", ["exit 1", "exec /none/such"])
