@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -24,6 +25,12 @@ collect_ignore = ["fieldscripts"]
 settings.register_profile("project", database=None, deadline=None)
 settings.load_profile("project")
 
+
+# Whoever starts the tests in the background of a script, or under nohup(1), ignores these signals; what is ignored stays
+# so in every program that a test begins, and none of them would heed a Ctrl-C or a hangup.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 #: Tests that break a connection which holds a message. Artemis 2.44 keeps such a message for good in about one of a
 #: hundred cases (docs/how-to/brokers.md): with Artemis they belong to the soak, whose findings a person looks at.
