@@ -7,7 +7,7 @@ people are shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sandbox.limits import format_duration, format_size
@@ -80,22 +80,7 @@ class FleetStatus:
             "waiting": self.waiting,
             "disabled": dict(self.disabled),
             "hosts": [
-                {
-                    "host": host.host,
-                    "state": host.state,
-                    "silent": None if host.silent is None else round(host.silent, 1),
-                    "slots": host.slots,
-                    "running": host.running,
-                    "memory": host.memory,
-                    "memory_taken": host.memory_taken,
-                    "level": host.level,
-                    "version": host.version,
-                    "waits": dict(host.waits),
-                    "failing": dict(host.failing),
-                    "unproven": host.unproven,
-                    "word": host.word,
-                    "trouble": dict(host.trouble),
-                }
+                {**asdict(host), "silent": None if host.silent is None else round(host.silent, 1)}
                 for host in self.hosts
             ],
         }

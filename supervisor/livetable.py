@@ -36,7 +36,7 @@ class LiveTable:
         self._stream = stream
         self._live = stream.isatty()
 
-    def show(self, rows: Sequence[str]) -> None:
+    def show(self, *rows: str) -> None:
         """Show the lines of one look.
 
         What does not fit the terminal is cut, with its number: a picture that scrolls cannot be drawn in place.

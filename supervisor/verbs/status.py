@@ -60,11 +60,7 @@ def main(args: argparse.Namespace) -> int:
         return look
     if args.watch is None:
         return _show(look(), shown.say, shown.complain, as_json=args.json)
-    table = livetable.LiveTable(sys.stdout)
-
-    def draw(*rows: str) -> None:
-        table.show(rows)
-
+    draw = livetable.LiveTable(sys.stdout).show
     status = OK
     with contextlib.suppress(KeyboardInterrupt):
         while not isinstance(found := look(), int):
