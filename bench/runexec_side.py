@@ -14,12 +14,16 @@ import time
 from benchexec import __version__, container
 from benchexec.runexecutor import RunExecutor
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
 
 def main() -> int:
     logging.basicConfig(level=logging.ERROR)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever benchexec prints is no answer
     modes = {"/": container.DIR_READ_ONLY, "/tmp": container.DIR_HIDDEN, "/run": container.DIR_HIDDEN}
+    if ROOT.startswith(("/tmp/", "/run/")):
+        modes[ROOT] = container.DIR_READ_ONLY  # a clone there has its interpreter in what is hidden
     executor = RunExecutor(use_namespaces=True, dir_modes=modes, network_access=False)
     had = sorted(map(str, executor.cgroups.subsystems))
     print(json.dumps({"version": __version__, "cgroups": had}), file=answers, flush=True)

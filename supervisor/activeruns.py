@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervisor.claim import Claimed, Claimer
+    from supervisor.hostfacts import HostFacts
     from supervisor.layout import Layout
-    from supervisor.plans import HostFacts
     from supervisor.records import Identity, Request
     from supervisor.settings import Settings
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import tomlkit
 
 from sandbox.levels import LEVELS
-from supervisor import config, errandsocket, intake, journal, pinned, records, rundir, service
+from supervisor import config, errandsocket, hostfacts, intake, journal, pinned, records, rundir
 from supervisor.cells import RbCells, read_final
 from supervisor.demoruns import RUNS, DemoTrouble, examples_folder, load_example
 from supervisor.layout import Layout
@@ -207,7 +207,7 @@ class DemoSite:
         Raises:
             DemoTrouble: one is refused.
         """
-        facts = service.facts_of(self.settings)
+        facts = hostfacts.facts_of(self.settings)
         for place, run in enumerate(RUNS):
             with open(os.path.join(self._messages, f"{run.job}.json"), "rb") as file:
                 body = file.read()

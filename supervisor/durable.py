@@ -106,16 +106,16 @@ def listing(path: str) -> list[str]:
     return sorted(names(path))
 
 
-def names(path: str) -> set[str]:
-    """Return the names in the folder `path` in no order; see `listing`."""
+def names(path: str) -> list[str]:
+    """Return the names in the folder `path` as the folder has them; see `listing`."""
     with call("store.list", path):
         look("store.list", path)
         try:
             dirfd = open_folder(path)
         except FileNotFoundError:
-            return set()
+            return []
         try:
-            return {name for name in os.listdir(dirfd) if not name.startswith(TEMPORARY)}
+            return [name for name in os.listdir(dirfd) if not name.startswith(TEMPORARY)]
         finally:
             os.close(dirfd)
 

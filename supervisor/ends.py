@@ -14,7 +14,7 @@ from supervisor.records import Outcome
 from supervisor.takeover import Ruling
 
 if TYPE_CHECKING:
-    from supervisor.plans import HostFacts
+    from supervisor.hostfacts import HostFacts
     from supervisor.records import Request
     from supervisor.settings import Settings
 

@@ -22,11 +22,13 @@ class Entries:
     def __init__(self, layout: Layout) -> None:
         """Know nothing of the store of `layout` yet."""
         self._layout = layout
+        #: The names as the folder gave them: it gives them in the same order as long as nothing comes or goes.
+        self._listed: list[str] = []
         self._known: dict[str, Entry | None] = {}
         #: The jobs of each RB in their order, by the RB as the names have it.
         self.groups: dict[str, list[Entry]] = {}
-        #: How many there are.
-        self.count = 0
+        #: All of them, RB by RB.
+        self.all: list[Entry] = []
 
     def refresh(self) -> tuple[set[str], list[Entry]]:
         """List the folder; return the RBs in which something came or went, and the entries that went.
@@ -34,7 +36,11 @@ class Entries:
         Raises:
             OSError: the store cannot be used now.
         """
-        names = durable.names(self._layout.waiting)
+        listed = durable.names(self._layout.waiting)
+        if listed == self._listed:
+            return set(), []
+        self._listed = listed
+        names = set(listed)
         went = [entry for name in self._known.keys() - names if (entry := self._known.pop(name)) is not None]
         fresh = {name: waiting.parse(name) for name in names - self._known.keys()}
         self._known |= fresh
@@ -49,5 +55,5 @@ class Entries:
                 bisect.insort(self.groups.setdefault(entry.rb, []), entry)
         else:
             self.groups = order.by_rb(came)
-        self.count += len(came) - len(went)
+        self.all = [entry for group in self.groups.values() for entry in group]
         return {entry.rb for entry in (*came, *went)}, went

@@ -178,9 +178,7 @@ def cancel_run(layout: Layout, cancel: Cancel) -> list[str]:
     cancelled, seen = _cancel_known(layout, cancel)
     if seen:
         return cancelled
-    key = (
-        f"{names.shorten(names.encode(f'{cancel.instrument} {cancel.run}'))}.{digest(cancel.message_id.encode())[:16]}"
-    )
+    key = f"{names.part_of(f'{cancel.instrument} {cancel.run}')}.{digest(cancel.message_id.encode())[:16]}"
     path = layout.path("cancels", key)
     durable.link_new(path, records.to_record(cancel), "remembered-cancel")
     cancelled, seen = _cancel_known(layout, cancel)  # whoever writes cancels/ looks in by-run afterwards

@@ -50,6 +50,8 @@ _TAKES = 64
 _UNMARKED = -1
 #: Scans without a free slot are rarer by this factor.
 _SLOW = 5.0
+#: What the store thread is in where its call has just come back.
+_A_CALL = "a call"
 #: Shares of `store.poll` between which a pause is drawn.
 _JITTER = (0.5, 1.0)
 #: Heads that a scan finds beyond twice the free slots: others may hold their locks.
@@ -262,6 +264,7 @@ class Loop:
             case broker.Connected():
                 log.info("Connected to the broker %s.", event.server)
                 self._broker_since = time.time()
+                self._stand_in_no_more()
             case broker.Disconnected():
                 log.warning("The broker is away: %s.", event.why)
                 self._broker_since = time.time()
@@ -484,6 +487,7 @@ class Loop:
             if done.started is not None and not done.started_sent:
                 publication.begin(done.started)
             publication.finish(done.terminal)
+            publication.stands_in = done.stands_in
         self._told = {
             job: left if left == _UNMARKED else left - 1 for job, left in self._told.items() if left not in (0, 1)
         }
@@ -665,6 +669,21 @@ class Loop:
             if publication.phase is Phase.TOLD:
                 self._told_all(publication)
 
+    def _stand_in_no_more(self) -> None:
+        """Forget the replies of silent hosts that wait for a broker: meanwhile these may be back, and send them too.
+
+        A scan finds those again whose host is still silent. What the broker may have closed on is kept with its count.
+        """
+        stood = [
+            key
+            for key, one in self._publications.items()
+            if one.stands_in and not one.suspicions and one.phase is not Phase.TOLD
+        ]
+        for key in stood:
+            del self._publications[key]
+        if stood:
+            self._scan_soon()
+
     def _told_all(self, publication: Publication) -> None:
         """Every reply has its receipt, or is parked: mark it; a poison message is acknowledged now."""
         key = publication.key
@@ -748,8 +767,8 @@ class Loop:
         since = self._hangs_since if self._told_hanging else time.time() - silence
         if not self._told_hanging:
             self._told_hanging, self._hangs_since = True, since
-            log.error("The store hangs: a call has not returned for %d s: %s.", int(silence), self._poller.waits_for)
-        return f"hanging: no answer to {self._poller.waits_for or 'a call'}", since
+            log.error("The store hangs: no answer for %.1f s to %s.", silence, self._poller.waits_for or _A_CALL)
+        return f"hanging: no answer to {self._poller.waits_for or _A_CALL}", since
 
 
 def _reply_of(mark: str, key: str) -> str:

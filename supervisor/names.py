@@ -71,6 +71,11 @@ def shorten(component: str) -> str:
     return f"{component[:_SHORT_PREFIX].replace('~', '_')}~{digest}"
 
 
+def part_of(text: str) -> str:
+    """Return a job, an RB or an instrument as a part of a `waiting` name."""
+    return shorten(encode(text))
+
+
 def shard(component: str) -> str:
     """Return the two-digit folder that spreads components evenly: the first byte of the component's sha256."""
     return hashlib.sha256(shorten(component).encode()).hexdigest()[:2]

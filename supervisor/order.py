@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from supervisor.admission import Wants
+from supervisor.waiting import IN_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -43,7 +44,7 @@ class Head:
 def by_rb(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     """Group the entries by RB, each group in its order."""
     groups: dict[str, list[Entry]] = {}
-    for entry in sorted(entries):
+    for entry in sorted(entries, key=IN_ORDER):
         groups.setdefault(entry.rb, []).append(entry)
     return groups
 

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.capacity import Capacity
 from supervisor import paths, replies, request, seclusion
 from supervisor.boxarguments import closure_to_json
 from supervisor.family import Family
 from supervisor.runplan import RunPlan, pack_script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.closure import Closure
     from sandbox.limits import Limits
     from supervisor.attempts import History
+    from supervisor.hostfacts import HostFacts
     from supervisor.records import Request
     from supervisor.settings import Settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostFacts:
-    """What a plan says of the host that made it."""
-
-    host: str
-    hostname: str
-    boot: str
-    code_version: str
-    #: What the interpreters need behind a tree, by the name of their profile.
-    closures: Mapping[str, Closure] = field(default_factory=dict)
-    #: What this host has for boxes.
-    capacity: Capacity = field(default_factory=Capacity)
-    #: Why locks between hosts are not proven here, "" where they are or need not be.
-    unproven: str = ""
 
 
 def errand(

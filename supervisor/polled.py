@@ -157,6 +157,8 @@ class Finished:
     started: dict[str, Any] | None
     started_sent: bool
     terminal: dict[str, Any] | None
+    #: They are the replies of another host, which was silent when this was looked at.
+    stands_in: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

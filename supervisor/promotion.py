@@ -226,7 +226,7 @@ def failed_name(target: Target, n: int) -> str:
 def aside_prefix(target: Target) -> str:
     """What the names of asides of this target begin with; made from the target, so that any host finds them."""
     folder, name = os.path.split(target.path)
-    return os.path.join(folder, f".autoreduce-aside-{names.shorten(names.encode(name))}-")
+    return os.path.join(folder, f".autoreduce-aside-{names.part_of(name)}-")
 
 
 def asides_of(target: Target, beside: list[str]) -> list[str]:

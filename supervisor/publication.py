@@ -46,6 +46,8 @@ class Publication:
     receipt_at: float = float("-inf")
     suspicions: int = 0
     undeliverable: bool = False
+    #: They are the replies of another host that was silent.
+    stands_in: bool = False
 
     @property
     def name(self) -> str:

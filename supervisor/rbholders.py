@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from sandbox.limits import format_duration
 from supervisor import durable, fences, hosts, journal
+from supervisor.names import part_of
 from supervisor.rblock import Counter, read_counter_at
 from supervisor.records import CorruptRecord
-from supervisor.scanning import part_of
 from supervisor.takeover import Ruling
 
 if TYPE_CHECKING:

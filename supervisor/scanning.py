@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from supervisor import durable, journal, names, order, records, tombstones
+from supervisor import durable, journal, order, records, tombstones
 from supervisor.admission import Wants
 from supervisor.attempts import history, read_not_before
 from supervisor.cells import RbCells, read_final
@@ -22,6 +22,7 @@ from supervisor.hosting import Place
 from supervisor.order import Head
 from supervisor.polled import Finished
 from supervisor.takeover import ENDS, JobFacts, Ruling, rule
+from supervisor.waiting import IN_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 #: Jobs beside those that are wanted that one scan looks at: as many as show all in so many scans, at least and at most.
 _ROUNDS = 60
 _ROTATION_LEAST = 10
-_ROTATION = 200
+_ROTATION = 100
 #: Cards kept in memory.
 _CARDS = 20_000
 #: Heads without room that one scan looks at.
@@ -76,6 +77,7 @@ class Scanner:
         unplaceable: Callable[[Card], str],
         unplaceable_after: float,
         max_attempts: int,
+        host: str,
         may_publish: Callable[[records.Epoch], bool],
         has_left_take: Callable[[RbCells], bool],
         now: Callable[[], float],
@@ -89,6 +91,7 @@ class Scanner:
             unplaceable: why no host that was ever seen can take a job; "" where one can.
             unplaceable_after: seconds after which such a job is refused.
             max_attempts: poison limit.
+            host: this one's id.
             may_publish: whether this host sends the replies of an epoch (its own, or of a host that is silent).
             has_left_take: whether a promoter of this host died in this RB.
             now: seconds since 1970.
@@ -100,6 +103,7 @@ class Scanner:
         self._unplaceable = unplaceable
         self._unplaceable_after = unplaceable_after
         self._max_attempts = max_attempts
+        self._host = host
         self._may_publish = may_publish
         self._has_left_take = has_left_take
         self._now = now
@@ -123,7 +127,7 @@ class Scanner:
     def entries(self) -> list[Entry]:
         """Every entry of `waiting/` by a fresh listing, in order."""
         self._refresh()
-        return sorted(entry for group in self._entries.groups.values() for entry in group)
+        return sorted(self._entries.all, key=IN_ORDER)
 
     def tune(self, *, unplaceable_after: float, max_attempts: int) -> None:
         """Judge by another configuration from now on: every job may have another place now."""
@@ -178,7 +182,7 @@ class Scanner:
         for entry in self._others(looked):
             self._look_safely(entry, heads, finished, behind=True)
         self._scanned = True
-        return heads, finished, self._entries.count
+        return heads, finished, len(self._entries.all)
 
     def _refresh(self) -> None:
         changed, went = self._entries.refresh()
@@ -208,7 +212,7 @@ class Scanner:
             if unfit >= _UNFIT and (card := self._cards.get(entry.job)) is not None and not fits(self._wants(card)):
                 continue  # known to find no room: not looked at, so that those behind it cost no more for it
             sight = _Sight.STEPPED_OVER
-            if self._due.get(entry.job, 0.0) <= now:
+            if self._due.get(entry.job, 0.0) <= now and not self._is_unserved(entry):
                 looked.add(entry.job)
                 sight = self._look_safely(entry, heads, finished, behind=False)
             if sight is _Sight.HEAD:
@@ -225,6 +229,14 @@ class Scanner:
         # A clock that was set back makes no RB wait for longer.
         return 0.0 < self._quiet.get(part, 0.0) - now <= _QUIET
 
+    def _is_unserved(self, entry: Entry) -> bool:
+        """Say whether it is known to be no head on any host; what else became of such a job is found in rotation.
+
+        Thousands of a disabled instrument cost a look each in every turn of their RBs without this.
+        """
+        card = self._cards.get(entry.job)
+        return card is not None and self._place(card) in (Place.NOWHERE, Place.DISABLED)
+
     def head_of(self, rb_part: str) -> Head | None:
         """Return the first job of one RB that may run now, here or elsewhere, by a fresh listing."""
         self._refresh()
@@ -236,18 +248,25 @@ class Scanner:
 
     def _others(self, looked: set[str]) -> list[Entry]:
         """Return what is looked at beside the heads: what is followed, and some of the rest in rotation."""
-        rest = [entry for group in self._entries.groups.values() for entry in group if entry.job not in looked]
+        everything = self._entries.all
         if not self._scanned:
-            return rest
+            return [entry for entry in everything if entry.job not in looked]
         followed = list(self._followed)[:_ROTATION]
         for part in followed:  # to the end of the line
             self._followed[part] = self._followed.pop(part)
-        wanted = set(followed)
-        size = min(_ROTATION, max(_ROTATION_LEAST, len(rest) // _ROUNDS))
-        start = self._turn % max(1, len(rest))
-        self._turn = start + size
-        turn = (rest[start:] + rest[:start])[:size]
-        return [entry for entry in rest if entry.job in wanted] + [entry for entry in turn if entry.job not in wanted]
+        wanted = set(followed) - looked
+        others = [entry for entry in everything if entry.job in wanted] if wanted else []
+        size = min(_ROTATION, max(_ROTATION_LEAST, len(everything) // _ROUNDS))
+        start = self._turn % max(1, len(everything))
+        passed = taken = 0
+        while taken < size and passed < len(everything):
+            entry = everything[(start + passed) % len(everything)]
+            passed += 1
+            if entry.job not in looked and entry.job not in wanted:
+                others.append(entry)
+                taken += 1
+        self._turn = start + passed
+        return others
 
     def _look_safely(self, entry: Entry, heads: list[Head], finished: list[Finished], *, behind: bool) -> _Sight:
         """Look at one job; a record that cannot be read is noted and keeps only this job from going on."""
@@ -340,6 +359,7 @@ class Scanner:
                 started=None if started is None else records.unpack(place.started, started),
                 started_sent="started.sent" in marks,
                 terminal=answers.get("done" if promoted.kind == "done" else "failed"),
+                stands_in=epoch.host != self._host,
             )
         )
 
@@ -396,8 +416,3 @@ def read_unplaceable(place: JobPlace) -> float | None:
     if not isinstance(since, int | float):
         raise records.CorruptRecord(place.unplaceable, "its time is no number")
     return float(since)
-
-
-def part_of(rb: str) -> str:
-    """The RB as the `waiting` names have it."""
-    return names.shorten(names.encode(rb))

@@ -12,25 +12,23 @@ import logging
 import os
 import random
 import signal
-import socket
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sandbox.capacity import capacity
 from sandbox.linux import proctree, rlimits
-from supervisor import floors, hosts, lockproof
+from supervisor import floors, lockproof
 from supervisor.brokerfrom import link_settings
 from supervisor.brokerlink import BrokerLink
 from supervisor.fences import HostFenced
+from supervisor.hostfacts import facts_of
 from supervisor.layout import Layout
 from supervisor.loop import Loop
 from supervisor.meter import UNMETERED
 from supervisor.metricslisten import parse_listen
 from supervisor.nurserylink import NurseryLink
 from supervisor.offers import find_out
-from supervisor.pinned import code_version
-from supervisor.plans import HostFacts
 from supervisor.polled import Restated, Stop
 from supervisor.reloading import Reloader
 from supervisor.rundir import IDENTITY_FILE, STATE_FILE, write_local
@@ -60,16 +58,6 @@ def status_line(state: Mapping[str, object]) -> str:
     return (
         f"{drained}{count} of {state['slots']} slots run, {state['waiting']} jobs wait; "
         f"store {state['store']}; broker {state['broker']}"
-    )
-
-
-def facts_of(settings: Settings) -> HostFacts:
-    """What this host is called."""
-    return HostFacts(
-        host=settings.host.id or hosts.default_id(),
-        hostname=socket.gethostname(),
-        boot=proctree.boot_id(),
-        code_version=code_version(),
     )
 
 

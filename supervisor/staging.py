@@ -55,7 +55,7 @@ class Staging:
         self._plan = plan
         self._place = place
         self._insist = insist
-        self._key = names.shorten(names.encode(plan.job))
+        self._key = names.part_of(plan.job)
         self.targets: list[Target] = []
 
     def _target(self, path: str, mode: str, *, overwrite: bool) -> Target:

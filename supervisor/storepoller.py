@@ -23,6 +23,7 @@ from supervisor import (
     hosting,
     intake,
     journal,
+    names,
     order,
     paths,
     plans,
@@ -81,6 +82,7 @@ from supervisor.takeover import Ruling, Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from supervisor.hostfacts import HostFacts
     from supervisor.hosting import Needs
     from supervisor.layout import Layout
     from supervisor.nurserylink import NurseryLink
@@ -111,7 +113,7 @@ class Poller(threading.Thread):
         self,
         settings: Settings,
         layout: Layout,
-        facts: plans.HostFacts,
+        facts: HostFacts,
         nursery: NurseryLink,
         offers: Offers,
         tell: Callable[[Found], None],
@@ -159,6 +161,7 @@ class Poller(threading.Thread):
             unplaceable=self._unplaceable,
             unplaceable_after=settings.publish.unplaceable_after,
             max_attempts=settings.publish.max_attempts,
+            host=facts.host,
             may_publish=self._may_publish,
             has_left_take=lambda cells: self._claimer.left_take(cells) is not None,
             now=time.time,
@@ -456,7 +459,7 @@ class Poller(threading.Thread):
         if isinstance(what, intake.CancelRun):
             cancelled = journal.cancel_run(self._layout, what.cancel)
             for job in cancelled:
-                self._scanner.follow(scanning.part_of(job))
+                self._scanner.follow(names.part_of(job))
             self._tell(Taken(key=command.key, what="cancel", cancelled=tuple(cancelled)))
             return
         record = {

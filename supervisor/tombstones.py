@@ -138,13 +138,13 @@ def index(layout: Layout, month: str, stone: Tombstone) -> None:
 def index_name(stone: Tombstone) -> str:
     """Return the name of a tombstone in the index (pure)."""
     parts = (stone.instrument, run_value(stone.run), stone.job)
-    return _SEPARATOR.join(names.shorten(names.encode(part)) for part in parts)
+    return _SEPARATOR.join(names.part_of(part) for part in parts)
 
 
 def of_run(layout: Layout, run: str, instrument: str | None) -> Iterator[Tombstone]:
     """Yield the tombstones of a run, of one instrument or of each, the month pruned last first."""
-    wanted = names.shorten(names.encode(run_value(run)))
-    first = None if instrument is None else names.shorten(names.encode(instrument))
+    wanted = names.part_of(run_value(run))
+    first = None if instrument is None else names.part_of(instrument)
     for month in months(layout):
         for name in durable.listing(index_folder(layout, month)):
             parts = name.split(_SEPARATOR)

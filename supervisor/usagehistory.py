@@ -179,7 +179,7 @@ def _text_of(component: str) -> str:
 
 def _pruned(layout: Layout, instrument: str, since: float) -> int:
     """Tombstones of an instrument, by months: a month that ended before `since` is left out."""
-    begins = names.shorten(names.encode(instrument)) + "."
+    begins = names.part_of(instrument) + "."
     months = [month for month in tombstones.months(layout) if tombstones.after_month(month) > since]
     return sum(
         name.startswith(begins) for month in months for name in durable.names(tombstones.index_folder(layout, month))

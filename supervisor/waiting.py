@@ -8,6 +8,7 @@ ids, which `Entry` compares next. Parts over 60 bytes are shortened.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from supervisor import names
@@ -19,6 +20,9 @@ _TIME_DIGITS = 15
 _SEQUENCE_DIGITS = 10
 _ORDER = 1 + _TIME_DIGITS + _SEQUENCE_DIGITS
 _PARTS = 4
+#: What entries are compared by. As the key of a sort it is read once for each: comparing ten thousand one by one takes
+#: ten times as long.
+IN_ORDER = attrgetter("rank", "time_ms", "sequence", "job", "instrument", "rb")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,9 +58,9 @@ def entry_of(request: Request) -> Entry:
         rank=9 - min(9, max(0, request.priority)),
         time_ms=min(10**_TIME_DIGITS - 1, max(0, request.time_ms)),
         sequence=min(10**_SEQUENCE_DIGITS - 1, max(0, request.sequence)),
-        job=names.shorten(names.encode(request.job)),
-        instrument=names.shorten(names.encode(request.instrument)),
-        rb=names.shorten(names.encode(request.rb)),
+        job=names.part_of(request.job),
+        instrument=names.part_of(request.instrument),
+        rb=names.part_of(request.rb),
     )
 
 

@@ -93,12 +93,12 @@ class Waitlist:
 
     def __post_init__(self) -> None:
         """List `waiting/` once."""
-        found = (waiting.parse(name) for name in durable.listing(self.layout.waiting))
+        found = (waiting.parse(name) for name in durable.names(self.layout.waiting))
         self.groups = order.by_rb(entry for entry in found if entry is not None)
 
     def entries(self) -> list[Entry]:
         """Every entry, in order."""
-        return sorted(entry for group in self.groups.values() for entry in group)
+        return sorted((entry for group in self.groups.values() for entry in group), key=waiting.IN_ORDER)
 
     def look(self, entry: Entry) -> Look:
         """Look at one job."""

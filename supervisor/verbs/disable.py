@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from supervisor import disabling, durable, shown, waiting
 from supervisor.exitcodes import OK, USAGE
+from supervisor.names import part_of
 from supervisor.operatorword import operator
-from supervisor.scanning import part_of
 from supervisor.settingtypes import instrument_name
 from supervisor.verbs import opened
 

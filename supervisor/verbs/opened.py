@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from supervisor import config, hosts, journal, records, shown, storeformat, tombstones, whereabouts
 from supervisor.exitcodes import CONFIG, INTERNAL, USAGE
+from supervisor.hostfacts import facts_of
 from supervisor.layout import Layout
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from supervisor.plans import HostFacts
+    from supervisor.hostfacts import HostFacts
     from supervisor.settings import Settings
 
 
@@ -97,8 +98,6 @@ def configuration(args: argparse.Namespace) -> config.Configuration | int:
 
 def store(args: argparse.Namespace, *, create: bool = False, write: bool = True) -> OpenStore | int:
     """Return the open store, or the exit status after its problem was printed."""
-    from supervisor.service import facts_of
-
     known = settings(args)
     if isinstance(known, int):
         return known

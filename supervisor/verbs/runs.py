@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sandbox.verdict import Verdict
 from supervisor import names, shown
 from supervisor.exitcodes import OK, USAGE
+from supervisor.names import part_of
 from supervisor.runfilter import STATES, RunFilter
-from supervisor.scanning import part_of
 from supervisor.sincewhen import since
 from supervisor.takeover import Ruling
 from supervisor.verbs import opened
@@ -151,7 +151,7 @@ def collect(waitlist: Waitlist, asked: RunFilter, limit: int) -> dict[str, list[
 def _all_waiting(
     waitlist: Waitlist, asked: RunFilter, entries: list[Entry], under_way: set[str], limit: int
 ) -> list[Row]:
-    by_instrument = None if asked.instrument is None else names.shorten(names.encode(asked.instrument))
+    by_instrument = None if asked.instrument is None else part_of(asked.instrument)
     rows: list[Row] = []
     for entry in entries:
         if len(rows) >= limit:

@@ -144,7 +144,9 @@ class Fleet:
         self.until(self.is_quiet, "the fleet to be quiet", timeout)
 
     def is_quiet(self) -> bool:
-        """Whether everything is done."""
+        """Whether everything is done, and every host that was started serves."""
+        if any(site.is_coming for site in self.hosts.values()):
+            return False
         if durable.listing(self.layout.waiting):
             return False
         return not any(self.working(name) for name in self.hosts)
@@ -274,6 +276,9 @@ class Fleet:
         logs = [f"== {name}\n{site.log()[-20000:]}" for name, site in self.hosts.items()]
         alive = [f"{p.pid} {p.state} {name}" for name, site in self.hosts.items() for p in site.processes()]
         waiting = durable.listing(self.layout.waiting)
+        with contextlib.suppress(OSError, AssertionError), StompClient(self.broker_port) as client:
+            held = [message.headers for message in client.browse(self.queues["pending"])]
+            logs.append(f"== the broker holds {held}")
         said = [f"{d.at:.3f} {d.what} {d.host}" for d in self.disturbances]
         return "\n".join(
             [*logs, "== processes", *alive, f"== {len(waiting)} wait", *waiting[:20], "== done to it", *said]

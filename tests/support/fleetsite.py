@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from waiting import wait_until
 
 from sandbox.linux import prctl, proctree
-from supervisor import config, durable, intake, journal
+from supervisor import config, durable, intake, journal, rundir
 from supervisor.failpoints import VARIABLE
 from supervisor.layout import Layout
 
@@ -268,6 +268,14 @@ class FleetSite:
     def abandon(self) -> None:
         """From now on nobody starts the supervisor again, whatever becomes of it."""
         self._service_managed = False
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether the supervisor was started and does not serve yet: it tries boxes, and knows nothing of the store."""
+        if self._process is None or not self._service_managed:
+            return False
+        told = rundir.read_local(str(self.base / "run"), rundir.IDENTITY_FILE)
+        return told is None or told["pid"] != self._process.pid
 
     @property
     def child(self) -> subprocess.Popen[bytes] | None:

@@ -439,6 +439,7 @@ class Stage(ProtocolView):
                 unplaceable=lambda _: "",
                 unplaceable_after=1e9,
                 max_attempts=3,
+                host=host.id,
                 may_publish=lambda epoch: (
                     epoch.host == host.id
                     or self.hosts[epoch.host].state != "up"

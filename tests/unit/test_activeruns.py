@@ -19,7 +19,7 @@ from supervisor.attempts import history
 from supervisor.claim import Claimed
 from supervisor.fences import Fence
 from supervisor.flock import acquire
-from supervisor.plans import HostFacts
+from supervisor.hostfacts import HostFacts
 from supervisor.polled import Damaged, Inspected, Started
 from supervisor.rblock import LostLock, RbLock
 from supervisor.records import Identity

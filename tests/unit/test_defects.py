@@ -21,11 +21,11 @@ from supervisor import intake, journal, merging, polled, replies, request, stagi
 from supervisor.broker import Connected, Delivered, DeliveryToken, Sent
 from supervisor.ending import Ending
 from supervisor.flock import acquire
+from supervisor.hostfacts import HostFacts
 from supervisor.layout import Layout
 from supervisor.loop import Loop
 from supervisor.offers import Offers
 from supervisor.order import Head
-from supervisor.plans import HostFacts
 from supervisor.records import Identity, Target
 from supervisor.runplan import RunPlan
 from supervisor.settings import Settings

@@ -10,9 +10,9 @@ from storemaking import make_store, request
 
 from supervisor import cli, config, disabling, durable, journal, polled, waiting
 from supervisor.disabling import Disabled, DisabledInstruments
+from supervisor.hostfacts import HostFacts
 from supervisor.offers import Offers
 from supervisor.order import Head
-from supervisor.plans import HostFacts
 from supervisor.storepoller import Poller
 
 WORD = Disabled(instrument="HIFI", who="operator anna", time=1_700_000_000.0, said_on="desk", why="no beam")

@@ -12,13 +12,13 @@ import pytest
 from storemaking import request
 
 from supervisor import config, durable, intake, journal, polled
-from supervisor.broker import Delivered, DeliveryToken, Disconnected, Sent
+from supervisor.broker import Connected, Delivered, DeliveryToken, Disconnected, Sent
 from supervisor.drains import Drain
+from supervisor.hostfacts import HostFacts
 from supervisor.layout import Layout
 from supervisor.loop import Loop
 from supervisor.offers import Offers
 from supervisor.order import Head
-from supervisor.plans import HostFacts
 from supervisor.storeformat import UnknownStore
 from supervisor.storepoller import Poller
 from supervisor.waiting import Entry
@@ -92,9 +92,9 @@ def delivered(number, generation=1):
     return Delivered(token=token, queue="pending", headers={}, body=b"{}")
 
 
-def finished(job="one"):
+def finished(job="one", *, stands_in=False):
     reply = {"queue": "complete", "body": "{}", "headers": {}}
-    return polled.Finished(job=job, rb_part="1", started=None, started_sent=False, terminal=reply)
+    return polled.Finished(job=job, rb_part="1", started=None, started_sent=False, terminal=reply, stands_in=stands_in)
 
 
 def test_a_broker_that_comes_and_goes_while_the_store_hangs_piles_up_nothing(desk):
@@ -131,6 +131,24 @@ def test_a_told_job_is_not_told_again_before_its_mark_is_durable(desk):
     for _ in range(3):
         desk.tell(polled.Scanned(heads=(), finished=(), waiting=0))
     assert desk.loop._told == {}
+
+
+def test_replies_of_silent_hosts_that_waited_for_a_broker_are_looked_up_again_before_they_are_sent(desk):
+    desk.link.connected = False
+    desk.tell(polled.Scanned(heads=(), finished=(finished("own"), finished("others", stands_in=True)), waiting=2))
+    desk.turn()
+    desk.loop._next_scan = time.monotonic() + 100
+    desk.link.connected = True
+    desk.tell(Connected(gen=2, server="a broker"))
+    desk.turn()
+    assert desk.link.sent == ["job own"]
+    assert len(desk.orders.of(polled.Scan)) == 1, "a scan at once tells whether that host is still silent"
+    desk.tell(polled.Scanned(heads=(), finished=(finished("others", stands_in=True),), waiting=1))
+    desk.turn()
+    assert desk.link.sent == ["job own", "job others"]
+    desk.tell(Sent(key="job others"), Connected(gen=3, server="a broker"))
+    desk.turn()
+    assert polled.Mark(what="published", job="others") in desk.orders.of(polled.Mark), "what was told is told once"
 
 
 def test_one_look_at_a_time_is_asked_for_however_much_trouble_is_told(desk):

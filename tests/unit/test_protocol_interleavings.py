@@ -17,7 +17,7 @@ from protocolstage import Stage, Violation
 from supervisor import archive, claim, durable, journal, promoting, promotion, records
 from supervisor.cells import RbCells
 from supervisor.claim import Claimer
-from supervisor.plans import HostFacts
+from supervisor.hostfacts import HostFacts
 from supervisor.promotion import Promotion, staging_name
 from supervisor.rblock import RbLock
 from supervisor.records import Cancel

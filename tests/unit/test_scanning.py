@@ -7,8 +7,9 @@ from supervisor import durable, journal, records, waiting
 from supervisor.admission import Wants
 from supervisor.cells import RbCells, link_final
 from supervisor.hosting import Place
+from supervisor.names import part_of
 from supervisor.records import Cancel, Epoch, Final, Outcome, Promoted, Take
-from supervisor.scanning import Scanner, part_of
+from supervisor.scanning import Scanner
 
 
 class Site:
@@ -31,6 +32,7 @@ class Site:
             unplaceable=lambda card: self.unplaceable,
             unplaceable_after=3600.0,
             max_attempts=3,
+            host="h",
             may_publish=lambda epoch: self.publishes,
             has_left_take=lambda cells: self.left,
             now=lambda: self.now,
@@ -361,3 +363,30 @@ def test_a_request_that_cannot_be_read_keeps_no_supervisor_from_coming_up(site):
     durable.replace(site.layout.job("101").request, b"{", "request")
     assert site.scanner.rbs() == {"2": "2"}
     assert "request.json" in next(iter(site.scanner.damage.values()))
+
+
+def test_jobs_that_no_host_takes_cost_no_look_until_their_turn_comes_or_their_place_changes(site, monkeypatch):
+    monkeypatch.setattr("supervisor.scanning._ROTATION_LEAST", 1)
+    for index in range(30):
+        site.add(f"{index:03}", time_ms=index, instrument="GEM")
+    site.disabled.add("GEM")
+    site.scanner.scan()
+    seen = looked_at(site, monkeypatch)
+    site.now += 100.0
+    for turn in range(30):
+        site.scanner.scan()
+        assert len(seen) == turn + 1
+    assert sorted(seen) == [f"{index:03}" for index in range(30)], "the rotation finds what became of each"
+    site.disabled.clear()
+    site.scanner.look_again()
+    assert ("000", False, False) in site.heads()
+
+
+def test_a_folder_that_has_not_changed_costs_a_listing_alone(site, monkeypatch):
+    for index in range(5):
+        site.add(f"{index:03}", time_ms=index)
+    site.scanner.scan()
+    parsed = []
+    monkeypatch.setattr("supervisor.waiting.parse", parsed.append)
+    assert site.scanner.scan()[2] == 5
+    assert parsed == []
