@@ -216,6 +216,10 @@ class Claimer:
         self, request: Request, lock: RbLock, cells: RbCells, n: int, overtaken: Callable[[], bool]
     ) -> Claimed | Left | Ended:
         around = self._around
+        if self._is_over(request):
+            # The head of a stale scan. Were we to die in an epoch of a finished job, nothing in `waiting/` would lead
+            # anybody to it; and what is final stays so, but for a cached "absent", which the second look finds.
+            return Left(why="its job is over")
         epoch = Epoch(host=around.host, boot=around.boot, job=request.job, time=around.now())
         if not cells.link_epoch(n, epoch):
             return Left(why=f"another host has linked epoch {n}")
@@ -346,6 +350,13 @@ class Claimer:
         last = self._looked_after.get(take)
         return last is None or self._around.monotonic() - last >= self._around.takeover_after
 
+    def _is_over(self, request: Request) -> bool:
+        final = read_final(self._layout.job(request.job))
+        return final is not None or not durable.exists(self._entry_of(request))
+
+    def _entry_of(self, request: Request) -> str:
+        return self._layout.path("waiting", waiting.entry_of(request).name)
+
     def facts(self, request: Request, past: History, *, overtaken: bool) -> JobFacts:
         """Everything that decides whether the job may run now, by fresh looks."""
         place = self._layout.job(request.job)
@@ -355,7 +366,7 @@ class Claimer:
                 journal.cancel_job(place, cancel)
         return JobFacts(
             final=read_final(place) is not None or tombstones.find(self._layout, request.job) is not None,
-            waiting=durable.exists(self._layout.path("waiting", waiting.entry_of(request).name)),
+            waiting=durable.exists(self._entry_of(request)),
             cancelled=durable.exists(place.cancel),
             not_before=read_not_before(place),
             enabled=self._around.serves(request),

@@ -215,6 +215,20 @@ def test_a_remembered_cancel_that_another_host_moves_to_the_cell_meanwhile_is_se
     assert isinstance(site.claim(), Ended)
 
 
+@pytest.mark.parametrize("what", ["final", "waiting"])
+def test_a_job_that_was_over_before_its_lock_was_won_burns_no_epoch(site, what):
+    """Nothing in `waiting/` leads to a finished job: an epoch of it would stay undecided if the claimer died in it."""
+    if what == "final":
+        link_final(site.layout.job("101"), Final(rb="1", n=1))
+    else:
+        durable.remove(site.layout.path("waiting", waiting.entry_of(site.request).name), "waiting")
+    result = site.claim()
+    assert isinstance(result, Left)
+    assert (result.why, result.cool_down) == ("its job is over", False)
+    assert site.cells.last() == 0
+    assert site.is_free()
+
+
 @pytest.mark.parametrize("what", ["final", "not_before", "waiting", "disabled"])
 def test_facts_that_changed_meanwhile_release_the_epoch(site, monkeypatch, what):
     place = site.layout.job("101")
