@@ -108,6 +108,11 @@ def listing(path: str) -> list[str]:
 
 def names(path: str) -> list[str]:
     """Return the names in the folder `path` as the folder has them; see `listing`."""
+    return [name for name in every_name(path) if not name.startswith(TEMPORARY)]
+
+
+def every_name(path: str) -> list[str]:
+    """Return the names in the folder `path` as the folder has them, our temporary files included; see `listing`."""
     with call("store.list", path):
         look("store.list", path)
         try:
@@ -115,7 +120,7 @@ def names(path: str) -> list[str]:
         except FileNotFoundError:
             return []
         try:
-            return [name for name in os.listdir(dirfd) if not name.startswith(TEMPORARY)]
+            return os.listdir(dirfd)
         finally:
             os.close(dirfd)
 

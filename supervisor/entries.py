@@ -36,7 +36,7 @@ class Entries:
         Raises:
             OSError: the store cannot be used now.
         """
-        listed = durable.names(self._layout.waiting)
+        listed = durable.every_name(self._layout.waiting)  # a temporary one parses as none of ours
         if listed == self._listed:
             return set(), []
         self._listed = listed

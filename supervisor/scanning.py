@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 #: Jobs beside those that are wanted that one scan looks at: as many as show all in so many scans, at least and at most.
 _ROUNDS = 60
 _ROTATION_LEAST = 10
-_ROTATION = 100
+_ROTATION = 40
+#: Jobs of this host's doing that one scan looks at.
+_FOLLOWED = 200
 #: Cards kept in memory.
 _CARDS = 20_000
 #: Heads without room that one scan looks at.
@@ -251,7 +253,7 @@ class Scanner:
         everything = self._entries.all
         if not self._scanned:
             return [entry for entry in everything if entry.job not in looked]
-        followed = list(self._followed)[:_ROTATION]
+        followed = list(self._followed)[:_FOLLOWED]
         for part in followed:  # to the end of the line
             self._followed[part] = self._followed.pop(part)
         wanted = set(followed) - looked
