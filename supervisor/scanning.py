@@ -25,7 +25,7 @@ from supervisor.takeover import ENDS, JobFacts, Ruling, rule
 from supervisor.waiting import IN_ORDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from supervisor.layout import JobPlace, Layout
     from supervisor.waiting import Entry
@@ -210,11 +210,19 @@ class Scanner:
         found = unfit = 0
         while ranking and (most is None or found < most):
             group, position = ranking.pop()
+            # Thousands of a disabled instrument are passed over here, and not one by one in the order of all RBs.
+            served_at = next((n for n in range(position, len(group)) if not self._is_unserved(group[n])), len(group))
+            if served_at == len(group):
+                self._be_quiet(group, now)
+                continue
+            if served_at > position:
+                ranking.step_over(group, served_at - 1)
+                continue
             entry = group[position]
             if unfit >= _UNFIT and (card := self._cards.get(entry.job)) is not None and not fits(self._wants(card)):
                 continue  # known to find no room: not looked at, so that those behind it cost no more for it
             sight = _Sight.STEPPED_OVER
-            if self._due.get(entry.job, 0.0) <= now and not self._is_unserved(entry):
+            if self._due.get(entry.job, 0.0) <= now:
                 looked.add(entry.job)
                 sight = self._look_safely(entry, heads, finished, behind=False)
             if sight is _Sight.HEAD:
@@ -223,19 +231,20 @@ class Scanner:
             elif sight is not _Sight.ELSEWHERE and position + 1 < len(group):
                 ranking.step_over(group, position)
             elif sight is not _Sight.UNSEEN:
-                due = min((at for one in group if (at := self._due.get(one.job, 0.0)) > now), default=now + _QUIET)
-                self._quiet[entry.rb] = min(due, now + _QUIET)
+                self._be_quiet(group, now)
         self.more = bool(ranking)
+
+    def _be_quiet(self, group: Sequence[Entry], now: float) -> None:
+        """Leave an RB alone in which nothing may run here, until one of its jobs is due at the latest."""
+        due = min((at for one in group if (at := self._due.get(one.job, 0.0)) > now), default=now + _QUIET)
+        self._quiet[group[0].rb] = min(due, now + _QUIET)
 
     def _is_quiet(self, part: str, now: float) -> bool:
         # A clock that was set back makes no RB wait for longer.
         return 0.0 < self._quiet.get(part, 0.0) - now <= _QUIET
 
     def _is_unserved(self, entry: Entry) -> bool:
-        """Say whether it is known to be no head on any host; what else became of such a job is found in rotation.
-
-        Thousands of a disabled instrument cost a look each in every turn of their RBs without this.
-        """
+        """Say whether it is known to be no head on any host; what else became of such a job is found in rotation."""
         card = self._cards.get(entry.job)
         return card is not None and self._place(card) in (Place.NOWHERE, Place.DISABLED)
 
