@@ -64,7 +64,8 @@ def main(args: argparse.Namespace) -> int:
     status = OK
     with contextlib.suppress(KeyboardInterrupt):
         while not isinstance(found := look(), int):
-            status = _show(found, draw, draw, as_json=args.json)  # a store that is away now may be back at the next
+            status = found[0]  # before it is shown: Ctrl-C may come with the last byte of it
+            _show(found, draw, draw, as_json=args.json)  # a store that is away now may be back at the next
             time.sleep(args.watch)
         status = found
     return status

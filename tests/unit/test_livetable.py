@@ -49,6 +49,16 @@ def watching(site, *words, **how):
     return subprocess.Popen(command, **how)
 
 
+def test_ctrl_c_while_a_look_is_shown_ends_with_the_status_of_that_look(site, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(livetable.LiveTable, "show", interrupted)
+    assert cli.main(["status", "--watch", "0.1", "--fleet", "--config", site.config]) == 3, "nobody lives"
+    beat(site, "new")
+    assert cli.main(["status", "--watch", "0.1", "--fleet", "--config", site.config]) == 0
+
+
 def test_in_a_pipe_each_look_is_a_line_of_json_and_ctrl_c_ends_it_with_the_last_status(site):
     child = watching(site, "--fleet", "--json", stdout=subprocess.PIPE, text=True)
     try:

@@ -44,10 +44,10 @@ class Site:
         journal.journal(self.layout, of)
         return of
 
-    def finish(self, job, n=1, rb="1", *, promoted="done", final=True):
+    def finish(self, job, n=1, rb="1", *, promoted="done", final=True, host="h"):
         cells = RbCells(self.layout.rb(rb))
         cells.make(rb)
-        cells.link_epoch(n, Epoch(host="h", boot="b", job=job, time=0.0))
+        cells.link_epoch(n, Epoch(host=host, boot="b", job=job, time=0.0))
         cells.link_outcome(n, Outcome(kind="committed", replies={"done": {"d": n}, "failed": {"f": n}}))
         if final:
             link_final(self.layout.job(job), Final(rb=rb, n=n))
@@ -363,6 +363,14 @@ def test_a_request_that_cannot_be_read_keeps_no_supervisor_from_coming_up(site):
     durable.replace(site.layout.job("101").request, b"{", "request")
     assert site.scanner.rbs() == {"2": "2"}
     assert "request.json" in next(iter(site.scanner.damage.values()))
+
+
+@pytest.mark.parametrize(("host", "stands_in"), [("h", False), ("silent", True)])
+def test_whether_replies_are_those_of_a_silent_host_is_told(site, host, stands_in):
+    site.add("101")
+    site.finish("101", host=host)
+    (done,) = site.finished()
+    assert done.stands_in is stands_in
 
 
 def test_jobs_that_no_host_takes_cost_no_look_until_their_turn_comes_or_their_place_changes(site, monkeypatch):
