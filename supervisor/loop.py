@@ -50,8 +50,6 @@ _TAKES = 64
 _UNMARKED = -1
 #: Scans without a free slot are rarer by this factor.
 _SLOW = 5.0
-#: What the store thread is in where its call has just come back.
-_A_CALL = "a call"
 #: Shares of `store.poll` between which a pause is drawn.
 _JITTER = (0.5, 1.0)
 #: Heads that a scan finds beyond twice the free slots: others may hold their locks.
@@ -764,11 +762,12 @@ class Loop:
         if silence <= HANGING_BEATS * self._settings.lock.beat:
             self._told_hanging = False
             return self._store_trouble or "well", self._store_since
+        call = self._poller.waits_for or "a call"  # it may have come back at this moment
         since = self._hangs_since if self._told_hanging else time.time() - silence
         if not self._told_hanging:
             self._told_hanging, self._hangs_since = True, since
-            log.error("The store hangs: no answer for %.1f s to %s.", silence, self._poller.waits_for or _A_CALL)
-        return f"hanging: no answer to {self._poller.waits_for or _A_CALL}", since
+            log.error("The store hangs: no answer for %.1f s to %s.", silence, call)
+        return f"hanging: no answer to {call}", since
 
 
 def _reply_of(mark: str, key: str) -> str:
