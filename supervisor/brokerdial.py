@@ -22,29 +22,27 @@ class DialError(Exception):
     """No connection could be made; the sentence names the broker or the file, the cause and the remedy."""
 
 
-def _nobody() -> None:
-    """Hear nothing."""
+def _as_it_is(data: bytes) -> bytes:
+    return data
 
 
 class PlainSocket(socket.socket):
-    """Tells when bytes come, as the library that reads from it tells of whole frames only."""
+    """Tells what bytes come, as the library that reads from it tells of whole frames only."""
 
-    #: Called after each read that brought something, on the thread that reads.
-    heard: Callable[[], None] = staticmethod(_nobody)
+    #: Called with each read that brought something, on the thread that reads; returns what the library is to read.
+    heard: Callable[[bytes], bytes] = staticmethod(_as_it_is)
     alert = ""
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """Read; see `socket.recv`."""
         data = super().recv(buflen, flags)
-        if data:
-            self.heard()
-        return data
+        return self.heard(data) if data else data
 
 
 class TlsSocket(ssl.SSLSocket):
     """The same, and remembers by which alert the peer ended TLS, of which the library tells nobody."""
 
-    heard: Callable[[], None] = staticmethod(_nobody)
+    heard: Callable[[bytes], bytes] = staticmethod(_as_it_is)
     alert = ""
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
@@ -56,9 +54,7 @@ class TlsSocket(ssl.SSLSocket):
         except ssl.SSLError as error:
             self.alert = self.alert or _cause(error)
             raise
-        if data:
-            self.heard()
-        return data
+        return self.heard(data) if data else data
 
 
 def explain_alert(alert: str, settings: BrokerSettings) -> str:

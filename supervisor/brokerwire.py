@@ -28,6 +28,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from supervisor.failpoints import effect
+from supervisor.stompbeats import Beats
 
 # Without this, importing stomp asks the resolver for our own name, and a slow resolver stalls every start.
 os.environ.setdefault("STOMP_SKIP_HOSTNAME_SCAN", "1")
@@ -136,6 +137,17 @@ class _Listener(stomp.ConnectionListener):
             self.lost += 1
 
 
+def _ears(listener: _Listener) -> Callable[[bytes], bytes]:
+    beats = Beats()
+
+    def heard(data: bytes) -> bytes:
+        # A large frame on a slow line is a sign of life before it is whole.
+        listener.on_heartbeat()
+        return beats.taken_from(data)
+
+    return heard
+
+
 class Wire:
     """One connection from its CONNECT to its end; make it around a fresh socket, close it once."""
 
@@ -146,8 +158,7 @@ class Wire:
         self._frames: queue.SimpleQueue[WireFrame] = queue.SimpleQueue()
         self._listener = _Listener(self._frames, clock)
         self._socket = sock
-        # A large frame on a slow line is a sign of life before it is whole.
-        sock.heard = self._listener.on_heartbeat
+        sock.heard = _ears(self._listener)
         self._handle = socket.socket(fileno=os.dup(sock.fileno()))
         self._connection = stomp.Connection12(
             [(host, port)],

@@ -134,7 +134,7 @@ class Loop:
         #: as the mark cannot be written (`_UNMARKED`) they are not told again.
         self._told: dict[str, int] = {}
         #: Deliveries that are acknowledged when their error reply has its receipt, by the key of their publication.
-        self._poison: dict[str, broker.DeliveryToken] = {}
+        self._poison: dict[str, list[broker.DeliveryToken]] = {}
         #: Deliveries that are at the poller, by their key; and those held back while too much waits
         #: (`store.max_waiting`) or the store takes none: the window of the broker bounds them.
         self._taking: set[object] = set()
@@ -412,7 +412,7 @@ class Loop:
             self._link.ack(event.key, event.key)
             return
         key = f"poison {poison.digest}"
-        self._poison[key] = event.key
+        self._poison.setdefault(key, []).append(event.key)  # the same one may come twice before its reply is told
         publication = self._publication(key)
         publication.finish(poison.reply.to_json())
 
@@ -687,9 +687,9 @@ class Loop:
         key = publication.key
         poison = key.startswith("poison ")
         self._order(polled.Mark(what="told" if poison else "published", job=publication.name))
-        token = self._poison.pop(key, None)
-        if token is not None and self._link is not None:
-            self._link.ack(token, token)
+        for token in self._poison.pop(key, ()):
+            if self._link is not None:
+                self._link.ack(token, token)
         del self._publications[key]
         if not poison:
             self._published += 1

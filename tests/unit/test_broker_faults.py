@@ -471,6 +471,31 @@ def test_a_body_with_nul_and_content_length_arrives_whole(heard, linked):
         assert heard.delivered(1)[0].body == b"a\0b\0\n\nc" * 5000
 
 
+@pytest.mark.parametrize("beats", [b"\n" * 2, b"\n" * 7, b"\r\n" * 3], ids=repr)
+def test_frames_behind_beats_that_have_gathered_arrive(heard, linked, beats):
+    body = b"a\0\n\nb"
+
+    def script(conversation):
+        conversation.welcome(subscriptions=1)
+        head = b"MESSAGE\nsubscription:0\nack:%d\nmessage-id:1\n"
+        whole = b"content-length:%d\n\n%b\0" % (len(body), body)
+        conversation.sock.sendall(beats + head % 1 + b"\nfirst\0" + beats + head % 2 + whole + beats + head % 3)
+        conversation.sock.sendall(b"\nlast\0" + beats)
+        ack = conversation.read("ACK")
+        conversation.sock.sendall(beats)
+        conversation.confirm(ack)
+        conversation.until_closed()
+
+    with ScriptedBroker(script) as broker:
+        link = linked(broker.port, subscriptions=("jobs",))
+
+        messages = heard.delivered(3)
+        link.ack(messages[0].token, "first")
+
+        assert [message.body for message in messages] == [b"first", body, b"last"]
+        assert heard.wait(Acked)[0].key == "first"
+
+
 def test_a_very_long_header_of_the_broker_is_taken_and_one_of_ours_is_refused_here(heard, linked):
     def script(conversation):
         conversation.welcome(subscriptions=1)

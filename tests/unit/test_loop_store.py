@@ -116,6 +116,17 @@ def test_what_is_held_back_is_handed_over_in_order_as_the_store_takes_it(desk):
     assert [token.ack_id for token in desk.link.acked] == [str(number) for number in range(64)]
 
 
+def test_poison_that_comes_twice_before_it_is_told_is_acknowledged_twice(desk):
+    poison = intake.examine(b"{", {"job-id": "one"}, desk.loop._settings, host="h", hostname="h", now=0.0)
+    tokens = [delivered(number).token for number in range(2)]
+    desk.tell(*(polled.Poisoned(key=token, poison=poison, told=False) for token in tokens))
+    desk.turn()
+    desk.tell(Sent(key=f"poison {poison.digest}"))
+    desk.turn()
+    assert desk.link.sent == [f"poison {poison.digest}"]
+    assert desk.link.acked == tokens
+
+
 def test_a_told_job_is_not_told_again_before_its_mark_is_durable(desk):
     scan = polled.Scanned(heads=(), finished=(finished(),), waiting=1)
     desk.tell(scan)
