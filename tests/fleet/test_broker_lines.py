@@ -35,9 +35,9 @@ ALL = [
 def make_line(request, tmp_path):
     """Makes a site at one of the session's brokers, behind a line of its own."""
 
-    def make(kind):
+    def make(kind, **more):
         broker = request.getfixturevalue({"classic": "activemq", "artemis": "artemis"}[kind])
-        return LineSite(tmp_path / "site", broker)
+        return LineSite(tmp_path / "site", broker, **more)
 
     return make
 
@@ -82,6 +82,19 @@ def test_a_line_that_fails_loses_nothing_and_doubles_nothing(kind, fault, moment
     assert measured.connected <= RECOVERY_SECONDS
     if kind == "artemis":
         assert line.copies == len(line.journaled()), "Artemis stored a copy of a reply though it is told which are"
+
+
+@pytest.mark.parametrize("kind", ["classic", "artemis"])
+def test_a_message_behind_beats_that_have_gathered_is_taken(kind, make_line):
+    """So they do while a supervisor stands still: stomp.py alone drops the frame behind two of them."""
+    with make_line(kind, heartbeat="10 s") as line:
+        line.let_go()
+        line.fail(Fault.MUTE)
+        line.relay.beat(2)
+        line.send(1)
+        line.site.until(lambda: line.relay.held > 100, "the message to be held behind the beats")
+        line.mend()
+        line.settle()
 
 
 @pytest.mark.soak

@@ -39,10 +39,10 @@ class Measured:
 class LineSite:
     """A site with its broker behind a relay; the producer and the consumers speak with the broker directly."""
 
-    def __init__(self, base: Path, broker: JavaBroker) -> None:
+    def __init__(self, base: Path, broker: JavaBroker, heartbeat: str = "1 s") -> None:
         self.relay = Relay(broker.port, stomp=True)
         self.site = FleetSite(
-            base, broker_port=self.relay.port, queues=queue_names(), heartbeat="1 s", broker_more=_QUICK
+            base, broker_port=self.relay.port, queues=queue_names(), heartbeat=heartbeat, broker_more=_QUICK
         )
         self.site.broker_port = broker.port
         self._runs: list[str] = []

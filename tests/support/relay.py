@@ -114,6 +114,17 @@ class Relay:
         """Connections that are open."""
         return len(self._lines)
 
+    def beat(self, times: int) -> None:
+        """Hold as many beats for each client as a broker sends in so many intervals; the line is mute."""
+        assert self._fault is Fault.MUTE, "beats come between frames, which only a mute line keeps whole"
+        for line in list(self._lines):
+            line.down += b"\n" * times
+
+    @property
+    def held(self) -> int:
+        """Bytes from the broker that have not been passed on."""
+        return sum(len(line.down) for line in list(self._lines))
+
     # --- the relay's thread
 
     def _run(self) -> None:
