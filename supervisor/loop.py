@@ -412,7 +412,8 @@ class Loop:
             self._link.ack(event.key, event.key)
             return
         key = f"poison {poison.digest}"
-        self._poison.setdefault(key, []).append(event.key)  # the same one may come twice before its reply is told
+        # The same one may come twice before its reply is told.
+        self._poison.setdefault(key, []).append(event.key)
         publication = self._publication(key)
         publication.finish(poison.reply.to_json())
 
