@@ -25,6 +25,8 @@ _FOLDER_MODE = 0o2770
 #: Prefix of our temporary files; a listing passes them over.
 TEMPORARY = ".tmp."
 _counter = itertools.count()
+#: A state of a folder: its inode, both times of its last change in ns, and its size.
+Stamp = tuple[int, int, int, int]
 
 
 def open_folder(path: str) -> int:
@@ -113,14 +115,25 @@ def names(path: str) -> list[str]:
 
 def every_name(path: str) -> list[str]:
     """Return the names in the folder `path` as the folder has them, our temporary files included; see `listing`."""
+    return names_unless(path, None)[1] or []
+
+
+def names_unless(path: str, seen: Stamp | None) -> tuple[Stamp | None, list[str] | None]:
+    """Return what tells one state of the folder `path` from another, and its names unless that is what was `seen`.
+
+    Two changes within one step of the file system's clock leave the same stamp. Where there is no folder, there is no
+    stamp and no name.
+    """
     with call("store.list", path):
         look("store.list", path)
         try:
             dirfd = open_folder(path)
         except FileNotFoundError:
-            return []
+            return None, []
         try:
-            return os.listdir(dirfd)
+            facts = os.fstat(dirfd)  # before the listing: what comes between the two makes another stamp
+            stamp = (facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size)
+            return stamp, None if stamp == seen else os.listdir(dirfd)
         finally:
             os.close(dirfd)
 

@@ -128,7 +128,7 @@ class Scanner:
 
     def entries(self) -> list[Entry]:
         """Every entry of `waiting/` by a fresh listing, in order."""
-        self._refresh()
+        self._refresh(fresh=True)
         return sorted(self._entries.all, key=IN_ORDER)
 
     def tune(self, *, unplaceable_after: float, max_attempts: int) -> None:
@@ -186,8 +186,8 @@ class Scanner:
         self._scanned = True
         return heads, finished, len(self._entries.all)
 
-    def _refresh(self) -> None:
-        changed, went = self._entries.refresh()
+    def _refresh(self, *, fresh: bool = False) -> None:
+        changed, went = self._entries.refresh(fresh=fresh)
         for part in changed:
             self._quiet.pop(part, None)
         for entry in went:
@@ -250,7 +250,7 @@ class Scanner:
 
     def head_of(self, rb_part: str) -> Head | None:
         """Return the first job of one RB that may run now, here or elsewhere, by a fresh listing."""
-        self._refresh()
+        self._refresh(fresh=True)
         for entry in self._entries.groups.get(rb_part, []):
             heads: list[Head] = []
             if self._look_safely(entry, heads, [], behind=False) in (_Sight.HEAD, _Sight.ELSEWHERE):
