@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 #: Tombstones should be remembered at least for this many seconds: 90 d, and longer than a broker keeps a message.
 _DAY = 86400.0
 _REMEMBER = 90 * _DAY
+#: What an instrument without a section has; asked for ten thousand jobs in a row, so not made anew each time.
+_UNNAMED = InstrumentSettings()
 
 
 class Store(Section):
@@ -290,7 +292,7 @@ class Settings(Section):
 
     def instrument_for(self, instrument: str) -> InstrumentSettings:
         """Returns the settings of an instrument; one without a section has the defaults."""
-        return self.instrument.get(instrument.upper(), InstrumentSettings())
+        return self.instrument.get(instrument.upper(), _UNNAMED)
 
     def floor_for(self, instrument: str) -> str:
         """Returns the least isolation that runs of an instrument must get: "none", "contained" or "hostile"."""
