@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import threading
 from functools import partial
 
 import faultpoints
@@ -90,13 +91,17 @@ def test_the_broker_dies_or_stands_still_while_somebody_stands_at_a_point(point:
                 site.spare(frail.pid)
             else:
                 frail.freeze()
-                site.kill_later([(STOPPED, frail.thaw)])
+                thaw.start()
 
+        # On a thread of its own: the story's producer may be waiting for the broker.
+        thaw = threading.Timer(STOPPED, frail.thaw)
         site.hold_nth(point.process, point.label, point.nth, strike)
         with Reader(site, story):
             story.act(site)
             site.until(lambda: not site.armed, f"{point.name} to be reached")
             site.settle()
+        if what == "stopped":
+            thaw.join()
         check(site, story, before, verdicts=lenient(story))
 
 
