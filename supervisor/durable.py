@@ -110,19 +110,15 @@ def listing(path: str) -> list[str]:
 
 def names(path: str) -> list[str]:
     """Return the names in the folder `path` as the folder has them; see `listing`."""
-    return [name for name in every_name(path) if not name.startswith(TEMPORARY)]
-
-
-def every_name(path: str) -> list[str]:
-    """Return the names in the folder `path` as the folder has them, our temporary files included; see `listing`."""
-    return names_unless(path, None)[1] or []
+    _, found = names_unless(path, None)
+    return [name for name in found or () if not name.startswith(TEMPORARY)]
 
 
 def names_unless(path: str, seen: Stamp | None) -> tuple[Stamp | None, list[str] | None]:
     """Return what tells one state of the folder `path` from another, and its names unless that is what was `seen`.
 
-    Two changes within one step of the file system's clock leave the same stamp. Where there is no folder, there is no
-    stamp and no name.
+    The names are as the folder has them, our temporary files included. Two changes within one step of
+    the file system's clock leave the same stamp. Where there is no folder, there is no stamp and no name.
     """
     with call("store.list", path):
         look("store.list", path)

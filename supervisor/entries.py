@@ -80,7 +80,7 @@ class Entries:
         now = self._clock()
         shown = self._looked - self._stamped >= _STEP and now - self._looked < _TRUSTED
         stamp, names = durable.names_unless(self._layout.waiting, self._stamp if shown and not fresh else None)
-        if stamp != self._stamp or stamp is None:
+        if stamp != self._stamp:
             self._stamp, self._stamped = stamp, self._clock()
         if names is not None:
             self._looked = now
