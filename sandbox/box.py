@@ -4,7 +4,8 @@ Theory of operation. Four processes, each forked by the one before it:
 
     shepherd   the caller: makes the scratch, holds the limits, drains the pipes, judges; has one thread until `prepare`
                has returned
-    builder    waits for the word to go, forks the init and waits for it; its death signal follows the shepherd
+    builder    makes the box, forks the init, waits for the word to go and then for the init; its death signal follows
+               the shepherd
     init       ours; adopts every orphan of the tree and so can prove it empty; reports raw wait status and usage;
                its death signal follows the builder
     script     the user's interpreter running `harness.py`; everything it starts is below the init
@@ -27,16 +28,17 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sandbox import blueprint, builder, enclosure, init, levels
+from sandbox import blueprint, builder, enclosure, gate, levels
 from sandbox.cgroups import Groups
 from sandbox.channels import Channels
 from sandbox.ending import not_built
+from sandbox.evidence import Evidence
 from sandbox.limits import Limits
 from sandbox.linux import proctree
 from sandbox.linux.proctree import Identity
-from sandbox.rescue import adopt, dismiss, enrol
+from sandbox.rescue import Rescue, adopt, dismiss, enrol
 from sandbox.running import Running
 from sandbox.scratch import Scratch
 from sandbox.verdict import KillReason, SetupFailure
@@ -104,6 +106,12 @@ class Box:
     without: frozenset[str] = frozenset()
 
 
+#: What a box that is given up has to end by itself, and then to be ended, in seconds; and between two looks.
+_PATIENCE: Final = 2.0
+_CLOSING: Final = 30.0
+_LOOK: Final = 0.002
+
+
 class BoxError(Exception):
     """A box could not be prepared; nothing of it is left."""
 
@@ -132,6 +140,7 @@ class Prepared:
         self._channels = channels
         self._group = group
         self._guards = guards
+        self._status: int | None = None
         #: Pid and start time of the builder.
         self.builder = builder_id
 
@@ -166,7 +175,7 @@ class Prepared:
             closure: what the interpreter needs beyond the distribution's folders.
 
         Raises:
-            BoxError: a step failed; the box still waits.
+            BoxError: a step failed, here or in the building; what still waits is to be given up.
         """
         now = self._box
         box = replace(
@@ -183,33 +192,38 @@ class Prepared:
             step.name = "handoff"
             blueprint.write_order(self._scratch, box)
             step.name = "plan"
-            self._channels.tell(builder.amendment(blueprint.plan_of(box, self._scratch, self._group)))
+            self._channels.tell(gate.amendment(blueprint.plan_of(box, self._scratch, self._group)))
         except (OSError, ValueError, TypeError) as error:
-            raise _failed(step, error) from error
+            raise self._told() or _failed(step, error) from error
         self._box = box
+
+    def _told(self) -> BoxError | None:
+        """Returns what the builder has told of its end, if it did."""
+        evidence = Evidence()
+        for record in self._channels.hear():
+            evidence.note(record)
+        return BoxError(evidence.setup) if evidence.setup else None
 
     def release(self) -> Running:
         """Lets the builder go; a builder that is gone shows as a set-up failure of the run."""
-        self._channels.say(init.GO)
+        self._channels.say(gate.GO)  # first of all: it goes on while we get ready
         return Running(
             box=self._box,
             scratch=self._scratch,
             channels=self._channels,
             group=self._group,
-            builder=self.builder,
+            builder_id=self.builder,
             guards=self._guards,
         )
 
     def abandon(self) -> None:
-        """Ends the builder and removes the scratch; nothing of the script has existed.
+        """Ends the builder and all that waits below it, and removes the scratch; nothing of the script has run.
 
         Raises:
+            TimeoutError: the builder could not be ended; its scratch and its control group stay.
             OSError: the scratch or the control group could not be removed.
         """
-        # The builder is our child and not waited for, so its pid is still its own.
-        os.kill(self.builder.pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.builder.pid, 0)
+        self._see_ended()
         dismiss(self.builder)
         self._channels.close()
         try:
@@ -217,9 +231,36 @@ class Prepared:
         finally:
             self._scratch.remove()
 
+    def _see_ended(self) -> None:
+        self._channels.watch(self.builder.pid)
+        self._channels.hang_up()  # each of them finds its gate shut, and ends
+        patience = time.monotonic() + _PATIENCE
+        while (status := self._status_of_builder()) is None and time.monotonic() < patience:
+            self._channels.wait_for_child(max(0.0, patience - time.monotonic()))
+        if status is not None and os.WIFEXITED(status):
+            return  # and has waited for all that was below it
+        rescue = Rescue(self.builder, None)
+        until = time.monotonic() + _CLOSING
+        while self._status_of_builder() is None or not rescue.turn():
+            if time.monotonic() >= until:
+                raise TimeoutError(f"the builder of box {self.token} still lives {_CLOSING:g} s after SIGKILL")
+            # One of them is stopped. Our child was not waited for, so its pid is still its own.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.builder.pid, signal.SIGKILL)
+            time.sleep(_LOOK)
+
+    def _status_of_builder(self) -> int | None:
+        if self._status is None:
+            try:
+                pid, status = os.waitpid(self.builder.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid, status = self.builder.pid, 0  # somebody else took its status
+            self._status = status if pid else None
+        return self._status
+
 
 def prepare(box: Box) -> Prepared:
-    """Makes the scratch and forks the builder, which waits.
+    """Makes the scratch and forks the builder, which makes the box as far as it can and waits.
 
     The caller has one thread; it is the adopter of orphans (PR_SET_CHILD_SUBREAPER) as long as it has a box.
 

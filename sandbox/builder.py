@@ -1,4 +1,8 @@
-"""The builder: forked by the shepherd while that has one thread, it waits for the word to go, and forks the init.
+"""The builder: forked by the shepherd while that has one thread, it makes the box and waits for the word to go.
+
+While the shepherd still looks at the archive, the box is built as far as this host alone is concerned: namespaces, init
+and script's process, the ground of the tree, the rules and filters. What may lie on a shared file system, where a look
+can hang for ever, is shown when the word has come.
 
 It stands between shepherd and init for three reasons. It exists before anything of the script does, so a run has a name
 (pid and start time) that can be recorded first. Its death signal follows the shepherd's
@@ -8,26 +12,23 @@ builder ends them.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import json
 import os
 import signal
 import socket
-import struct
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sandbox import enclosure, init, reports
+from sandbox import enclosure, gate, init, reports
 from sandbox.linux import cgroupfiles, fork, prctl, proctree
+from sandbox.linux.mounttable import MountTable
 
 if TYPE_CHECKING:
+    from sandbox.enclosure import Enclosure
     from sandbox.init import Plan, Wires
 
-#: Word on the life pipe, read by the builder: another program is to be run; its length and JSON follow.
-AMEND: Final = b"P"
-_LENGTH: Final = struct.Struct("<I")
+#: The step at which a box fails that no longer sees what its host has mounted.
+STALE: Final = "mounts"
 
 #: Seconds between two looks when the builder itself ends what the init left.
 _LOOK: Final = 0.01
@@ -65,50 +66,70 @@ def _main(plan: Plan, wires: Wires, shepherd: int) -> int:
         wires = replace(wires, init_leaf=())
         stage = "builder"
         fork.unblock_signals()
-        word = os.read(wires.life, 1)
-        while word == AMEND:
-            plan = _amended(plan, wires.life)
-            word = os.read(wires.life, 1)
-        if word != init.GO:
-            return 0  # abandoned
         if plan.enclosure is None:
-            builder = os.getpid()
-            child = fork.fork_into(lambda: init.main(plan, wires, builder))
+            told = gate.wait(wires.life, plan)
+            child = 0 if told is None else _open(told, wires)
         else:
             stage = "enclosure"
             child = _enclosed(plan, wires)
+        if not child:
+            return 0  # given up
     except (OSError, ValueError, prctl.ParentGoneError) as error:
-        init.fail(wires.report, stage, error)
+        init.fail(wires.report, STALE if isinstance(error, enclosure.Stale) else stage, error)
         return 1
     for fd in (wires.life, wires.stdout, wires.stderr, *wires.script_leaf):
         os.close(fd)
     return _stand_by(child, wires.report)
 
 
+def _open(plan: Plan, wires: Wires) -> int:
+    builder = os.getpid()
+    return fork.fork_into(lambda: init.main(plan, wires, builder))
+
+
 def _enclosed(plan: Plan, wires: Wires) -> int:
-    """Leaves the host, forks the init, and tells the shepherd by which pid the host knows it."""
+    """Leaves the host, forks the init, and makes the tree; returns the init's pid, 0 for a box that was given up."""
     assert plan.enclosure is not None
+    host = MountTable()
     enclosure.leave_host(plan.enclosure)
-    own_pids = "pid" in plan.enclosure.guards
-    builder = 0 if own_pids else os.getpid()
+    builder = 0 if "pid" in plan.enclosure.guards else os.getpid()
     read, write = os.pipe2(os.O_CLOEXEC)
     inner = replace(wires, handover=-1)
     child = fork.fork_into(lambda: init.main(plan, inner, builder, init.keep_only(read, write)))
     os.close(read)
     # The init starts while the tree is made, and waits at the gate.
     try:
-        _hand_over(wires.handover, enclosure.furnish(plan.enclosure))
-        # As long as it waits the host's /proc is still ours to look into.
-        if own_pids:
-            reports.write(wires.report, {"inside": True, "init": proctree.identity(child)})
+        early = plan.enclosure.stands_early
+        if early:
+            _stand(plan.enclosure, wires, child, write)
+        told = gate.wait(wires.life, plan)
+        if told is not None and told.enclosure is not None:
+            made = told.enclosure
+            if not early:
+                made = enclosure.draw_whole(made)
+                _stand(made, wires, child, write)
+            enclosure.furnish(made, host)
+            gate.pass_on(write, told, plan)
+            return child
     except BaseException:
-        os.close(write)  # and the init ends
-        os.waitpid(child, 0)
+        _give_up(child, write)
         raise
-    with contextlib.suppress(BrokenPipeError):
-        os.write(write, init.GO)
-    os.close(write)
-    return child
+    _give_up(child, write)
+    return 0
+
+
+def _stand(made: Enclosure, wires: Wires, child: int, gate_fd: int) -> None:
+    """Makes the ground of the tree, and tells the shepherd by which pid the host knows the init."""
+    _hand_over(wires.handover, enclosure.lay(made))
+    # As long as the init waits the host's /proc is still ours to look into.
+    if "pid" in made.guards:
+        reports.write(wires.report, {"inside": True, "init": proctree.identity(child)})
+    gate.say(gate_fd, gate.STANDS)
+
+
+def _give_up(child: int, gate_fd: int) -> None:
+    os.close(gate_fd)  # and the init ends
+    os.waitpid(child, 0)
 
 
 def _hand_over(socket_fd: int, given: tuple[int, ...]) -> None:
@@ -118,32 +139,6 @@ def _hand_over(socket_fd: int, given: tuple[int, ...]) -> None:
                 socket.send_fds(handover, [b"F"], given)
     for fd in given:
         os.close(fd)
-
-
-def amendment(plan: Plan) -> bytes:
-    """Returns what is said on the life pipe so that the builder runs the program of another plan."""
-    told = {"argv": plan.argv, "env": dict(plan.env), "enclosure": plan.enclosure and plan.enclosure.amendment()}
-    body = json.dumps(told).encode()
-    return AMEND + _LENGTH.pack(len(body)) + body
-
-
-def _amended(plan: Plan, life: int) -> Plan:
-    (length,) = _LENGTH.unpack(_read_exactly(life, _LENGTH.size))
-    told = json.loads(_read_exactly(life, length))
-    plan = replace(plan, argv=tuple(told["argv"]), env=told["env"])
-    if plan.enclosure and told["enclosure"]:
-        plan = replace(plan, enclosure=replace(plan.enclosure, **plan.enclosure.amended(told["enclosure"])))
-    return plan
-
-
-def _read_exactly(fd: int, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        piece = os.read(fd, count - len(data))
-        if not piece:
-            raise OSError(errno.EPIPE, "the shepherd is gone")
-        data += piece
-    return data
 
 
 def _stand_by(child: int, report: int) -> int:

@@ -171,6 +171,12 @@ class Channels:
             return False
         return True
 
+    def hang_up(self) -> None:
+        """Closes the life pipe: whoever waits for a word, or lives by it, ends."""
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
+
     def drain(self) -> None:
         """Takes what the streams have to say, up to a bound."""
         for fd in list(self._streams):
@@ -235,9 +241,7 @@ class Channels:
         if self.reports.fd >= 0:
             self._forget(self.reports.fd)
             self.reports.fd, self.reports.closed = -1, True
-        if self._life >= 0:
-            os.close(self._life)
-            self._life = -1
+        self.hang_up()
         self._epoll.close()
 
 

@@ -1,30 +1,32 @@
 """What closes a box: the steps by which builder, init and script leave the host behind, each in its own process.
 
 Theory of operation. Namespaces and the tree are made where nothing of the script exists yet; the init enters them and
-gives up every capability; the script's process then closes the last doors behind itself, in the order in which each
-still allows the next: keys, new privileges, Landlock, system calls. A step that fails raises, and nothing runs
-(DESIGN §6, "Order of building").
+gives up every capability; the script's process closes the last doors behind itself, in the order in which each still
+allows the next: keys, new privileges, Landlock, system calls. A step that fails raises, and nothing runs (DESIGN §6,
+"Order of building").
+
+All of it but what the archive and the interpreter give is done before the box is let go, as soon as the ground of the
+tree stands (`sandbox.drawing`). Where that cannot be (`stands_early`) the same steps come afterwards.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import shutil
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox import rootfs, tree
-from sandbox.linux import capabilities, keyring, landlock, loopback, mounts, namespaces, prctl, seccomp
-from sandbox.places import HARNESS, RESULT, SCRIPT, WORK, Places
-from sandbox.tree import DEVICES, SHM, Bind, TreeFacts
+from sandbox import drawing, rootfs, tree
+from sandbox.linux import capabilities, keyring, landlock, loopback, mounts, mounttable, namespaces, prctl, seccomp
+from sandbox.linux.mounttable import MountTable
+from sandbox.places import RESULT, Places
+from sandbox.tree import DEVICES, SHM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Name of the host inside.
-HOSTNAME: Final = "box"
 #: Namespaces in the order in which records name them.
 NAMESPACES: Final = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroupns")
 #: Those that must stand before the init is forked or the tree is made; the init makes the others at the same time.
@@ -50,14 +52,6 @@ class Sized:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """A tree worked out beforehand, and where the data files led to then: if they lead elsewhere, it is void."""
-
-    tree: tree.Tree
-    data: tuple[tuple[str, ...], tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Enclosure:
     """What closes one box; travels through the forks."""
 
@@ -78,8 +72,10 @@ class Enclosure:
     tmp: Sized
     #: Size of results, home and working folder together; None leaves them on the host's disk.
     hard: Sized | None = None
-    #: The tree, worked out while the builder did not wait yet; None has it worked out when it is made.
-    drawn: Drawn | None = None
+    #: What of the tree is made before the box is let go; None has all of it made afterwards.
+    ground: tree.Tree | None = None
+    #: What is added to that, worked out beforehand.
+    rest: drawing.Rest | None = None
 
     @property
     def places(self) -> Places:
@@ -90,6 +86,11 @@ class Enclosure:
     def network(self) -> bool:
         """Whether the host's network is left to the script."""
         return "net" not in self.guards
+
+    @property
+    def stands_early(self) -> bool:
+        """Whether the ground of the tree is made before the box is let go."""
+        return self.ground is not None
 
     @property
     def root(self) -> str:
@@ -104,7 +105,9 @@ class Enclosure:
 
     def amended(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the fields that `amendment` has told, for `dataclasses.replace`."""
-        return {"interpreter": tuple(told["interpreter"]), "links": told["links"], "drawn": None}
+        interpreter, links = tuple(told["interpreter"]), told["links"]
+        same = interpreter == self.interpreter and links == self.links
+        return {"interpreter": interpreter, "links": links, "rest": self.rest if same else None}
 
     def amendment(self) -> dict[str, Any]:
         """Returns what another interpreter changes, as plain JSON."""
@@ -126,27 +129,80 @@ def leave_host(made: Enclosure) -> None:
     prctl.hide()
 
 
-def furnish(made: Enclosure) -> tuple[int, ...]:
-    """Makes the tree in the namespaces of the calling builder, whose init starts meanwhile and waits.
+class Stale(OSError):
+    """What was made before the box was let go is no longer what the host has."""
+
+
+def draw(made: Enclosure) -> Enclosure:
+    """Works out what can be made of the tree before the box is let go, and, as far as texts tell, what comes then."""
+    if "tree" not in made.guards or (ground := drawing.ground(made)) is None:
+        return made
+    return replace(made, ground=ground, rest=drawing.expected(made, ground))
+
+
+def draw_whole(made: Enclosure) -> Enclosure:
+    """Works out the whole tree, for a box that is let go already.
+
+    Raises:
+        ValueError: something cannot be shown where it is.
+    """
+    if "tree" not in made.guards:
+        return made
+    return replace(made, ground=drawing.whole(made, drawing.look(made.data)))
+
+
+def lay(made: Enclosure) -> tuple[int, ...]:
+    """Makes the ground of the tree in the namespaces of the calling builder, whose init waits.
 
     Returns:
         Descriptors for the shepherd: the roots of /tmp and /dev/shm, then of the sized scratch, its result folder and
         its handoff folder, if there is one; none without a tree.
 
     Raises:
+        OSError: the kernel refused; the text names it.
+    """
+    if "mnt" in made.guards:
+        mounts.make_receiving("/")  # an archive that is mounted when it is looked at must be there when it is shown
+    if made.ground is None:
+        return ()
+    hard = _make_hard(made)
+    rootfs.build(made.ground, made.root)
+    return (*(_folder(made.root + name) for name in (tree.TMP, SHM)), *hard)
+
+
+def furnish(made: Enclosure, host: MountTable) -> None:
+    """Adds to the ground what the box was let go for: the interpreter, the data, and whatever else is to be shown.
+
+    Args:
+        made: the enclosure.
+        host: the mounts of the host.
+
+    Raises:
+        Stale: what the host has mounted since cannot be seen from here.
         OSError: the kernel refused, or something that is to be shown is not there; the text names it.
         ValueError: something cannot be shown where it is.
     """
-    guards = made.guards
-    if "mnt" in guards:
+    if made.ground is not None:
+        if made.hard:
+            _bring_papers(made)
+        rest = drawing.rest(made, made.ground, made.rest)
+        if host.changed():
+            _compare(made, rest, host)
+        rootfs.add(rest, made.root)
+    if "mnt" in made.guards:
         mounts.make_private("/")
-    if "tree" not in guards:
-        return ()
-    hard = _make_hard(made)
-    data = _data(made.data)
-    drawn = made.drawn if made.drawn and made.drawn.data == data else _draw(made, data)
-    rootfs.build(drawn.tree, made.root)
-    return (*(_folder(made.root + name) for name in (tree.TMP, SHM)), *hard)
+
+
+def _compare(made: Enclosure, rest: tree.Tree, host: MountTable) -> None:
+    sources = [os.path.realpath(one.source) for one in rest.binds if isinstance(one.source, str)]
+    with MountTable() as own:
+        path = mounttable.differs(host.read(), own.read(), sources, but=os.path.realpath(made.scratch))
+    if path is not None:
+        raise Stale(
+            errno.ESTALE,
+            f"{path!r} was mounted or unmounted on this host after the box was made, and the box cannot see that; "
+            "run it again, or make the mounts of this host shared (mount --make-rshared /)",
+        )
 
 
 def narrow(made: Enclosure) -> None:
@@ -161,9 +217,19 @@ def narrow(made: Enclosure) -> None:
     names = tuple(name for name in NAMESPACES if name in guards and name not in _OF_BUILDER)
     namespaces.unshare(tuple("cgroup" if name == "cgroupns" else name for name in names))
     if "uts" in guards:
-        namespaces.set_hostname(HOSTNAME)
+        namespaces.set_hostname(tree.HOSTNAME)
     if "capabilities" in guards:
         capabilities.bar()
+
+
+def show_processes(made: Enclosure) -> None:
+    """Mounts a fresh /proc in the tree that stands; the caller is the init.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if {"tree", "pid"} <= made.guards:
+        rootfs.mount_proc(made.root)
 
 
 def enter(made: Enclosure) -> None:
@@ -173,7 +239,7 @@ def enter(made: Enclosure) -> None:
         OSError: the kernel refused.
     """
     if "tree" in made.guards:
-        rootfs.enter(made.root, fresh_proc="pid" in made.guards)
+        rootfs.enter(made.root)
     elif {"mnt", "pid"} <= made.guards:
         mounts.proc("/proc")
     if "capabilities" in made.guards:
@@ -199,6 +265,9 @@ def renounce(made: Enclosure) -> None:
 
 def seal(made: Enclosure) -> None:
     """Closes the last doors behind the calling process, which becomes the script.
+
+    A tree that stands early has not been entered yet. Rules of Landlock hold what is found, not the way to it, and of
+    our own places none is a link there.
 
     Raises:
         OSError: the kernel refused.
@@ -254,90 +323,37 @@ def seccomp_program() -> bytes:
 
 
 def _ruleset(made: Enclosure) -> landlock.Ruleset:
-    devices = tuple(f"/dev/{name}" for name in DEVICES)
+    root = made.root if made.stands_early else ""
+    writable = (*made.places.writable(), SHM, *(f"/dev/{name}" for name in DEVICES))
     # With a network namespace of its own the loopback in it is the script's; ports of the host are out of reach.
-    return landlock.Ruleset(read=("/",), write=(*made.places.writable(), SHM, *devices), network=True)
-
-
-def draw(made: Enclosure) -> Enclosure:
-    """Works the tree out before anybody waits for it; what cannot be shown is told when the tree is made."""
-    if "tree" not in made.guards:
-        return made
-    with contextlib.suppress(ValueError):
-        return replace(made, drawn=_draw(made, _data(made.data)))
-    return made
-
-
-def _draw(made: Enclosure, shown: tuple[tuple[str, ...], tuple[str, ...]]) -> Drawn:
-    folders = {name: made.folder(name) for name in (*_HARD_FOLDERS, *_PAPER_FOLDERS)}
-    uid, gid = os.geteuid(), os.getegid()
-    data, files = shown
-    planned = tree.plan_tree(
-        TreeFacts(
-            system=tree.host_system(),
-            etc=tree.host_etc(network=made.network),
-            processors=tree.host_processors(),
-            uid=uid,
-            gid=gid,
-            hostname=HOSTNAME,
-            interpreter=made.interpreter,
-            interpreter_links=made.links,
-            data=data,
-            readable=(*files, *made.readable),
-            out=folders["out"],
-            home=folders["home"],
-            handoff=folders["handoff"],
-            more=(
-                Bind(source=folders["work"], target=WORK, writable=True),
-                Bind(source=folders["script"], target=SCRIPT, writable=True),
-                Bind(source=made.harness, target=HARNESS),
-            ),
-            tmp_size=made.tmp.size,
-            tmp_inodes=made.tmp.inodes,
-            hidden=made.hidden,
-            network=made.network,
-            fresh_proc="pid" in made.guards,
-        )
-    )
-    return Drawn(tree=planned, data=shown)
-
-
-def _data(paths: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the folders of data files, and files that are shown alone.
-
-    A file that lies where a box has a place of its own comes without its neighbours; a link comes with what it leads
-    to.
-    """
-    folders: dict[str, None] = {}
-    files: dict[str, None] = {}
-    for path in paths:
-        folder = os.path.dirname(path)
-        (folders if tree.is_free(folder) else files)[folder if tree.is_free(folder) else path] = None
-        real = os.path.realpath(path)
-        if real != path and not tree.lies_below(real, folder):
-            files[real] = None
-    return tuple(folders), tuple(files)
+    return landlock.Ruleset(read=(root or "/",), write=tuple(root + path for path in writable), network=True)
 
 
 def _make_hard(made: Enclosure) -> tuple[int, ...]:
-    """Mounts the sized scratch on a folder of the host that only this mount namespace sees, with the order in it.
+    """Mounts the sized scratch on a folder of the host that only this mount namespace sees.
 
     Returns:
         Descriptors of its root, its result folder and its handoff folder, opened before a script can change anything.
     """
     if made.hard is None:
         return ()
-    papers = [os.path.join(name, file) for name in _PAPER_FOLDERS for file in os.listdir(f"{made.scratch}/{name}")]
-    room = sum(os.path.getsize(os.path.join(made.scratch, path)) for path in papers)
     ground, beside = os.path.join(made.scratch, "hard"), os.path.join(made.scratch, "papers")
     mounts.tmpfs(ground, size=made.hard.size, inodes=made.hard.inodes, mode=0o700)
-    mounts.tmpfs(beside, size=_PAPERS + room, inodes=_PAPER_FILES, mode=0o700)
+    mounts.tmpfs(beside, size=_PAPERS, inodes=_PAPER_FILES, mode=0o700)
     for name in (*_HARD_FOLDERS, *_PAPER_FOLDERS):
         os.mkdir(made.folder(name), 0o700)
     os.mkdir(os.path.join(made.folder("out"), RESULT), 0o700)
+    return (_folder(ground), _folder(os.path.join(made.folder("out"), RESULT)), _folder(made.folder("handoff")))
+
+
+def _bring_papers(made: Enclosure) -> None:
+    """Copies script and order into the sized file system beside, with as much room besides as it had before."""
+    papers = [os.path.join(name, file) for name in _PAPER_FOLDERS for file in os.listdir(f"{made.scratch}/{name}")]
+    room = sum(os.path.getsize(os.path.join(made.scratch, path)) for path in papers)
+    beside = os.path.join(made.scratch, "papers")
+    mounts.resize_tmpfs(beside, size=_PAPERS + room)
     for path in papers:
         shutil.copyfile(os.path.join(made.scratch, path), os.path.join(beside, path))
-    return (_folder(ground), _folder(os.path.join(made.folder("out"), RESULT)), _folder(made.folder("handoff")))
 
 
 def _folder(path: str) -> int:

@@ -4,7 +4,7 @@ The init is the parent of the script and adopts every orphan below it, so as lon
 has a child: `wait4` answering ECHILD is the proof that the tree is empty. It holds the report pipe and the read end of
 the life pipe and nothing else. The life pipe carries one-byte words of the shepherd:
 
-    G   go: fork the script (read by the builder, before the init exists)
+    G   go (read by the builder; see `sandbox.gate`)
     .   I am alive
     T   ask the script to end (SIGTERM)
     K   end the tree now
@@ -15,7 +15,6 @@ death signal of the builder; from anyone else it is ignored.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -23,7 +22,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox import enclosure, handoff, reports
+from sandbox import enclosure, gate, handoff, reports
 from sandbox.linux import cgroupfiles, fork, namespaces, prctl, proctree, rlimits
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from sandbox.enclosure import Enclosure
 
 #: Words on the life pipe.
-GO: Final = b"G"
 ALIVE: Final = b"."
 TERM: Final = b"T"
 KILL: Final = b"K"
@@ -86,14 +84,15 @@ class Wires:
         return pipes if self.handover < 0 else (*pipes, self.handover)
 
 
-def main(plan: Plan, wires: Wires, builder: int, gate: int = -1) -> int:
+def main(plan: Plan, wires: Wires, builder: int, entry: int = -1) -> int:
     """Lives the life of the init; runs in a forked child and returns its exit status.
 
     Args:
         plan: what will run.
         wires: the inner ends of the box's pipes.
         builder: pid of the parent, 0 when that is in another pid namespace and so has none here.
-        gate: a pipe on which the builder says `GO` when the init may leave the host behind; -1 for none.
+        entry: the gate at which the builder says when the tree stands, and when to go; -1 for an open box, which goes
+            at once.
     """
     stage = "init"
     try:
@@ -102,43 +101,59 @@ def main(plan: Plan, wires: Wires, builder: int, gate: int = -1) -> int:
         # The init of a pid namespace takes everything in it along, and could not tell its parent from a later one.
         prctl.die_with_parent(signal.SIGTERM if builder else signal.SIGKILL, builder)
         prctl.adopt_orphans()
-        fork.close_descriptors({0, 1, 2, gate, *wires.all()})
+        fork.close_descriptors({0, 1, 2, entry, *wires.all()})
         if plan.enclosure:
             stage = "enclosure"
             enclosure.narrow(plan.enclosure)
             stage = "init"
         wake = _wake_on(signal.SIGCHLD, signal.SIGTERM)
         stage = "fork"
-        # The script's process exists while the tree is made, and waits at a door of its own.
+        # The script's process exists while the tree is made, and waits at a gate of its own.
         door, opener = os.pipe2(os.O_CLOEXEC)
+        heard, ready = os.pipe2(os.O_CLOEXEC)
         init = os.getpid()
-        script = fork.fork_into(lambda: _inside(plan, wires, init, keep_only(door, opener)))
+        script = fork.fork_into(lambda: _inside(plan, wires, init, (keep_only(door, opener), keep_only(ready, heard))))
         os.close(door)
+        os.close(ready)
         for fd in (wires.stdout, wires.stderr, *wires.script_leaf):
             os.close(fd)
         stage = "init"
-        if gate >= 0:
-            if os.read(gate, 1) != GO:
-                return 0  # the builder could not go on, or ended before the death signal was armed
-            os.close(gate)
+        told = plan
         if plan.enclosure:
             stage = "enclosure"
+            if not gate.stands(entry):
+                return _give_up(script, opener)
+            enclosure.show_processes(plan.enclosure)
+            gate.say(opener, gate.STANDS)
+            new = gate.wait(entry, plan)
+            if new is None:
+                return _give_up(script, opener)  # as when the builder ended before the death signal was armed
+            told = new
+            os.close(entry)
+            os.read(heard, 1)  # what the script's process looks for in the tree, it looks for before that is the root
             enclosure.enter(plan.enclosure)
             stage = "init"
+        else:
+            gate.say(opener, gate.STANDS)
         io = _open_io()
         if plan.enclosure is None or "hidden_init" in plan.enclosure.guards:
             prctl.hide()  # from here on /proc/self belongs to root
         else:
             namespaces.keep_dumpable()
         fork.unblock_signals()
+        os.close(heard)
         # Not before the init is out of the script's reach.
-        with contextlib.suppress(BrokenPipeError):  # it could not get that far, and has told why
-            os.write(opener, GO)
-        os.close(opener)
+        gate.pass_on(opener, told, plan)
     except (OSError, prctl.ParentGoneError) as error:
         fail(wires.report, stage, error)
         return 1
     return _Init(plan, wires, builder, script, wake, io).live()
+
+
+def _give_up(script: int, opener: int) -> int:
+    os.close(opener)  # and the script's process, which waits there, ends
+    os.waitpid(script, 0)
+    return 0
 
 
 def fail(report: int, stage: str, error: BaseException) -> None:
@@ -295,12 +310,13 @@ def keep_only(kept: int, other: int) -> int:
     return kept
 
 
-def _inside(plan: Plan, wires: Wires, init: int, door: int) -> int:
+def _inside(plan: Plan, wires: Wires, init: int, gates: tuple[int, int]) -> int:
     """Becomes the script: a list of steps, each of which must succeed; runs in a forked child.
 
-    What needs nothing of the tree is done while that is made; the door opens when the init has entered it and given up
-    what it could do.
+    What needs nothing of the tree is done while that is made, and the last doors are closed when it stands: the box may
+    not be let go yet then. The gate opens when the init has entered the tree and given up what it could do.
     """
+    door, ready = gates
     stage = "start"
     try:
         stage = "death signal"
@@ -325,14 +341,24 @@ def _inside(plan: Plan, wires: Wires, init: int, door: int) -> int:
             prctl.forgo_new_privileges()
         stage = "signals"
         fork.default_signals()
-        stage = "door"
-        if os.read(door, 1) != GO:
+        stage = "gate"
+        if not gate.stands(door):
             return 127  # the init could not go on, and has told why
+        stage = "privileges"
+        early = plan.enclosure and plan.enclosure.stands_early
+        if plan.enclosure and early:
+            enclosure.seal(plan.enclosure)
+        os.close(ready)
+        stage = "gate"
+        told = gate.wait(door, plan)
+        if told is None:
+            return 127
+        stage = "privileges"
+        if plan.enclosure and not early:
+            enclosure.seal(plan.enclosure)
+        plan = told
         stage = "folder"
         os.chdir(plan.cwd)
-        stage = "privileges"
-        if plan.enclosure:
-            enclosure.seal(plan.enclosure)
         fork.unblock_signals()
         stage = "exec"
         os.execve(plan.argv[0], plan.argv, plan.env)  # noqa: S606 - no shell is wanted

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.watch import FolderWatch
 
 #: The first sample comes soon, for scripts that are short.
-_FIRST: Final = 0.05
+FIRST: Final = 0.05
 #: Share of one processor that sampling takes at most: a tree of thousands is looked at less often.
 _SHARE: Final = 0.1
 #: The folders that a script writes besides its results; all are removed with the box.
@@ -71,9 +71,10 @@ class Meter:
         self._watch = watch
         self._volumes = volumes
         self._hard = hard
-        self._began = began
+        #: Monotonic second of the script's start.
+        self.began = began
         self._every = every
-        self._sample_at = began + min(_FIRST, every)
+        self._sample_at = began + min(FIRST, every)
         self._points: list[Sample] = []
         self._processes = 0
         self._read = self._written = 0
@@ -91,7 +92,7 @@ class Meter:
     def deadline(self) -> float:
         """Returns the monotonic second of the next turn."""
         times = [self._sample_at, self._watch.next_at]
-        return min(times if self._wall is None else [*times, self._began + self._wall])
+        return min(times if self._wall is None else [*times, self.began + self._wall])
 
     def turn(self, now: float) -> Breach | None:
         """Measures what is due, and returns the first limit that ends the run.
@@ -99,7 +100,7 @@ class Meter:
         Args:
             now: monotonic seconds.
         """
-        if self._wall is not None and now - self._began >= self._wall:
+        if self._wall is not None and now - self.began >= self._wall:
             self._wall = None
             return Breach(reason=KillReason.wall_limit)
         breach = self._sample(now) if now >= self._sample_at else None
@@ -130,7 +131,7 @@ class Meter:
         self.cpu = max(self.cpu, reading.cpu, self._group.cpu() or 0.0)
         self._processes = max(self._processes, reading.processes)
         self._read, self._written = max(self._read, reading.read), max(self._written, reading.written)
-        self._points.append(Sample(t=now - self._began, rss=memory, cpu=self.cpu, processes=reading.processes))
+        self._points.append(Sample(t=now - self.began, rss=memory, cpu=self.cpu, processes=reading.processes))
         if len(self._points) >= 4 * CURVE_CAP:
             self._points = list(thin(self._points, 2 * CURVE_CAP))
         # RLIMIT_NPROC, and a cgroup's pids.max, count tasks.

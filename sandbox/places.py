@@ -11,10 +11,6 @@ from sandbox import tree
 #: Folder of the results in the output folder. A script may remove and remake it, as many do, which it could not do with
 #: a mount point (rmdir(2), EBUSY).
 RESULT: Final = "result"
-#: Our own places behind the tree, besides those of `tree`.
-WORK: Final = "/work"
-SCRIPT: Final = "/run/script"
-HARNESS: Final = "/run/harness.py"
 _HARNESS_HERE: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness.py")
 
 
@@ -48,10 +44,10 @@ class Places:
             out=tree.OUT,
             home=tree.HOME,
             tmp=tree.TMP,
-            work=WORK,
+            work=tree.WORK,
             handoff=tree.HANDOFF,
-            script=SCRIPT,
-            harness=HARNESS,
+            script=tree.SCRIPT,
+            harness=tree.HARNESS,
         )
 
     @property

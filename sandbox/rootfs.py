@@ -1,7 +1,8 @@
 """The root file system of a box, built from its `Tree` in a mount namespace of its own, and entered.
 
-Two steps, because the fresh /proc needs a process of the new pid namespace and, in a user namespace, the host's /proc
-still in sight: `build` by the builder, `enter` by the init. Every mount point is found component by component from the
+The steps are those of two processes, because the fresh /proc needs one of the new pid namespace and, in a user
+namespace, the host's /proc still in sight: `build` and `add` by the builder, `mount_proc` and `enter` by the init. What
+may have to wait is added to what was built. Every mount point is found component by component from the
 new root's descriptor, following links only inside it, so that no link in a bound folder leads out.
 """
 
@@ -14,11 +15,9 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from sandbox.linux import mounts
-from sandbox.tree import MOST_LINKS, Bind, Tmpfs, lies_below, parts, resolved
+from sandbox.tree import MOST_LINKS, Bind, Tmpfs, lies_below, parts, place_of_link, resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sandbox.tree import Tree
 
 #: The root holds folders, links and some small files only.
@@ -30,7 +29,7 @@ _READ_ONLY_PROC: Final = ("acpi", "bus", "fs", "irq", "scsi", "sys", "sysrq-trig
 
 
 def build(tree: Tree, root: str, *, modern: bool | None = None) -> None:
-    """Mounts the tree at `root`; the caller is alone in its mount namespace.
+    """Mounts the tree at `root`; the caller is alone in its mount namespace, out of which nothing goes.
 
     Args:
         tree: what the box shows.
@@ -40,18 +39,31 @@ def build(tree: Tree, root: str, *, modern: bool | None = None) -> None:
     Raises:
         OSError: a source is not there or is not what was opened, or a mount was refused; the text names it.
     """
+    mounts.tmpfs(root, size=_SIZE, inodes=_INODES, mode=0o755)
+    add(tree, root, modern=modern)
+
+
+def add(tree: Tree, root: str, *, modern: bool | None = None) -> None:
+    """Mounts a tree within the one that stands at `root`, and covers what stands in its places there.
+
+    Args:
+        tree: what else the box shows.
+        root: where `build` has mounted the other.
+        modern: see `mounts.bind`; None asks the kernel.
+
+    Raises:
+        OSError: see `build`.
+    """
     modern = mounts.has_attributes() if modern is None else modern
-    mounts.make_private("/")
     steps: list[tuple[str, Tmpfs | str | Bind]] = [(resolved(one.target, tree.links), one) for one in tree.tmpfs]
     steps += [(resolved(one.target, tree.links), one) for one in tree.binds]
-    steps += [(_place_of_link(path, tree.links), text) for path, text in tree.links.items()]
+    steps += [(place_of_link(path, tree.links), text) for path, text in tree.links.items()]
     steps.sort(key=lambda step: (len(parts(step[0])), step[0]))  # what holds a place comes before what stands in it
     sources: dict[Bind, int] = {}
     site: _Site | None = None
     try:
-        for bind in dict.fromkeys(tree.binds):  # before the new root covers something
+        for bind in dict.fromkeys(tree.binds):
             sources[bind] = _open_source(bind)
-        mounts.tmpfs(root, size=_SIZE, inodes=_INODES, mode=0o755)
         site = _Site(root)
         for path in tree.folders:
             os.close(_descend(site, path))
@@ -100,24 +112,20 @@ class _Site:
             os.close(fd)
 
 
-def enter(root: str, *, modern: bool | None = None, fresh_proc: bool = True) -> None:
-    """Mounts a fresh /proc in a built tree, makes it the root, and its own folders read-only; the host's tree is gone.
-
-    The caller belongs to the new pid namespace. All processes of the mount namespace change root with it.
+def mount_proc(root: str, *, modern: bool | None = None) -> None:
+    """Mounts a fresh /proc in a built tree; the caller belongs to the new pid namespace.
 
     Args:
         root: where the tree was built.
         modern: see `mounts.bind`; None asks the kernel.
-        fresh_proc: off leaves the /proc that the tree shows.
 
     Raises:
         OSError: the kernel refused; the text names the call.
     """
     modern = mounts.has_attributes() if modern is None else modern
     proc = os.path.join(root, "proc")
-    if fresh_proc:
-        mounts.proc(proc)
-    for name in _READ_ONLY_PROC if fresh_proc else ():
+    mounts.proc(proc)
+    for name in _READ_ONLY_PROC:
         try:
             fd = os.open(os.path.join(proc, name), _LOOK | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -126,6 +134,19 @@ def enter(root: str, *, modern: bool | None = None, fresh_proc: bool = True) -> 
             mounts.bind(fd, fd, modern=modern)
         finally:
             os.close(fd)
+
+
+def enter(root: str) -> None:
+    """Makes a built tree the root, and its own folders read-only; the host's tree is gone.
+
+    All processes of the mount namespace change root with the caller.
+
+    Args:
+        root: where the tree was built.
+
+    Raises:
+        OSError: the kernel refused; the text names the call.
+    """
     mounts.change_root(root)
     mounts.make_read_only("/")
 
@@ -160,11 +181,6 @@ def _mount_tmpfs(site: _Site, place: str, tmpfs: Tmpfs) -> None:
         mounts.tmpfs(mounts.by_descriptor(target), size=tmpfs.size, inodes=tmpfs.inodes, mode=tmpfs.mode)
     finally:
         os.close(target)
-
-
-def _place_of_link(path: str, links: Mapping[str, str]) -> str:
-    folder, name = os.path.split(path)
-    return os.path.join(resolved(folder, links), name)
 
 
 def _link(site: _Site, place: str, text: str) -> None:

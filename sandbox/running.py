@@ -14,7 +14,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final, Self
 
-from sandbox import init
+from sandbox import builder, init
 from sandbox.blueprint import places_of
 from sandbox.cgroup import CgroupFacts
 from sandbox.ending import Ending, conclude
@@ -22,7 +22,7 @@ from sandbox.evidence import Evidence
 from sandbox.linux import proctree
 from sandbox.linux.proctree import Identity
 from sandbox.logspool import FLOOD_FACTOR
-from sandbox.meter import PRIVATE, Breach, Meter
+from sandbox.meter import FIRST, PRIVATE, Breach, Meter
 from sandbox.outcome import Mark
 from sandbox.rescue import Rescue, dismiss, keep_awake
 from sandbox.sampler import TreeSampler
@@ -85,7 +85,7 @@ class Running:
         scratch: Scratch,
         channels: Channels,
         group: Group,
-        builder: Identity,
+        builder_id: Identity,
         guards: Mapping[str, str],
     ) -> None:
         """Takes over what `Prepared` made; `Prepared.release` calls it."""
@@ -95,12 +95,12 @@ class Running:
         self._group = group
         self._counted = CgroupFacts()
         self._group_problem = ""
-        self._builder = builder
+        self._builder = builder_id
         self._builder_status: int | None = None
         self._guards = guards
         #: Whether the init is out of the script's reach and nobody in the tree can outlive it: its word is the proof.
         self._walled = guards.keys() >= _WALLS
-        self._channels.watch(builder.pid)
+        self._channels.watch(builder_id.pid)
         self._evidence = Evidence()
         self._phase = Phase.RUNNING
         self._reason: KillReason | None = None
@@ -176,6 +176,12 @@ class Running:
         return self._reason
 
     @property
+    def stale(self) -> str:
+        """Why the box could not be built this time and can be the next: the host has mounted something; else ""."""
+        setup = self._evidence.setup
+        return setup.detail if setup and setup.stage == builder.STALE else ""
+
+    @property
     def ended(self) -> bool:
         """Whether the tree is proven empty."""
         return self._phase is Phase.ENDED
@@ -196,7 +202,7 @@ class Running:
             "token": self.token,
             "builder": self._builder,
             "init": evidence.init,
-            "script": evidence.script,
+            "script": None if evidence.inside is not None else evidence.script,
             "phase": self._phase.name.lower(),
             "reason": None if self._reason is None else str(self._reason),
             "signalled": evidence.signalled,
@@ -363,15 +369,11 @@ class Running:
         if evidence.init and not self._taken:
             self._taken = True
             self._take(self._channels.given())
-        if evidence.inside is not None and evidence.init and evidence.script:
-            # As the host knows it; a script that is gone already keeps its start time alone.
-            evidence.script = proctree.inside(evidence.init.pid, evidence.inside) or Identity(0, evidence.script.start)
-            evidence.inside = None
         if self._meter is None and evidence.init and evidence.began is not None:
             self._meter = Meter(
                 self._box.limits,
                 TreeSampler(evidence.init.pid),
-                FolderWatch(self._scratch.ground_fd, ("out", *PRIVATE)),
+                FolderWatch(self._scratch.ground_fd, ("out", *PRIVATE), first_at=evidence.began + FIRST),
                 began=evidence.began,
                 every=self._box.sample_every,
                 group=self._group,
@@ -389,7 +391,20 @@ class Running:
             self._hard = Volume(os.dup(given[2]))
             self._scratch.move_to(*given[2:])
 
+    def _name_script(self) -> None:
+        """Learns by which pid the host knows the script; one that is gone already keeps its start time alone.
+
+        Not before the first sample: a process that is about to start its program is slow to look at, and a look slows
+        it down.
+        """
+        evidence = self._evidence
+        if evidence.inside is not None and evidence.init and evidence.script:
+            evidence.script = proctree.inside(evidence.init.pid, evidence.inside) or Identity(0, evidence.script.start)
+            evidence.inside = None
+
     def _measure(self, now: float) -> None:
+        if self._meter and now >= self._meter.began + FIRST:
+            self._name_script()
         if self._meter is None or self._phase not in {Phase.RUNNING, Phase.ASKED}:
             return
         breach = self._meter.turn(now)
@@ -498,6 +513,8 @@ class Running:
     def _end(self) -> None:
         self._phase = Phase.ENDED  # any -> ENDED
         self._channels.drain_rest()
+        if self._evidence.inside is not None and self._evidence.script:  # gone before anybody looked
+            self._evidence.script, self._evidence.inside = Identity(0, self._evidence.script.start), None
         self._counted = self._group.facts()
         if self._builder_is_gone():
             dismiss(self._builder)

@@ -19,8 +19,13 @@ OUT: Final = "/out"
 HOME: Final = "/home/reduce"
 TMP: Final = "/tmp"  # noqa: S108 - inside the box, where it is private
 HANDOFF: Final = "/run/handoff"
+WORK: Final = "/work"
+SCRIPT: Final = "/run/script"
+HARNESS: Final = "/run/harness.py"
 SHM: Final = "/dev/shm"  # noqa: S108 - ditto
 USER: Final = "reduce"
+#: Name of the host inside.
+HOSTNAME: Final = "box"
 _CPU: Final = "/sys/devices/system/cpu"
 #: The user that files of unmapped owners seem to belong to (user_namespaces(7)).
 _NOBODY: Final = 65534
@@ -56,9 +61,9 @@ _PROCESS_LINKS: Final = {
     "/dev/stderr": "/proc/self/fd/2",
 }
 #: Nothing of the host may be shown in these places nor over them: they are ours, or the kernel's.
-_TAKEN: Final = ("/dev", "/etc", "/proc", "/sys", OUT, HANDOFF)
+_TAKEN: Final = ("/dev", "/etc", "/proc", "/sys", OUT, HANDOFF, SCRIPT, HARNESS)
 #: Something of the host may be shown below these, but not in their place.
-_SHARED: Final = (TMP, HOME, SHM)
+_SHARED: Final = (TMP, HOME, SHM, WORK)
 #: Links that are followed on the way to one place, as many as the kernel follows (path_resolution(7)).
 MOST_LINKS: Final = 40
 
@@ -207,6 +212,42 @@ def _covers(hidden: tuple[str, ...], shown: Iterable[str]) -> Iterator[Tmpfs]:
             yield Tmpfs(target=path, size=1, inodes=1, mode=0o555)
 
 
+def beyond(whole: Tree, ground: Tree) -> Tree:
+    """Returns what has to be added to a ground that stands, so that it becomes the whole.
+
+    Raises:
+        ValueError: that cannot be had by adding: a link or a folder belongs where the ground has something of its own.
+    """
+    own = [*_targets(ground.binds), *_targets(ground.tmpfs)]
+    standing = [resolved(target, ground.links) for target in own]
+    rest = Tree(
+        binds=tuple(one for one in whole.binds if one not in ground.binds),
+        tmpfs=tuple(one for one in whole.tmpfs if one not in ground.tmpfs),
+        links={path: text for path, text in whole.links.items() if ground.links.get(path) != text},
+        folders=(),
+    )
+    moved = [place for place in (resolved(target, whole.links) for target in own) if place not in standing]
+    added = [resolved(target, whole.links) for target in (*_targets(rest.binds), *_targets(rest.tmpfs))]
+    added += [place_of_link(path, whole.links) for path in rest.links]
+    moved += [place for place in added if any(lies_below(one, place) for one in standing)]
+    if moved:
+        raise ValueError(
+            f"{moved[0]!r} cannot be shown in a box that stands already: something of its own is there, or is to be "
+            "reached by a link that this host had not when the box was made; run it again"
+        )
+    return rest
+
+
+def _targets(mounts: Iterable[Bind | Tmpfs]) -> list[str]:
+    return [one.target for one in mounts]
+
+
+def has_links(paths: Iterable[str]) -> bool:
+    """Whether this host has a link in one of these places, or on the way to one."""
+    ways = {"/" + "/".join(parts(path)[::-1][:count]) for path in paths for count in range(1, path.count("/") + 1)}
+    return any(map(os.path.islink, sorted(ways)))
+
+
 def is_free(path: str) -> bool:
     """Whether a folder of the host can be shown under its own name."""
     try:
@@ -283,6 +324,12 @@ def resolved(path: str, links: Mapping[str, str]) -> str:
             done = [] if text.startswith("/") else done[:-1]
             todo += parts(text)
     return "/" + "/".join(done)
+
+
+def place_of_link(path: str, links: Mapping[str, str]) -> str:
+    """Names where a link of the tree lies, itself not followed."""
+    folder, name = os.path.split(path)
+    return os.path.join(resolved(folder, links), name)
 
 
 def parts(path: str) -> list[str]:

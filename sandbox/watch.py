@@ -41,13 +41,14 @@ class Count:
 class FolderWatch:
     """Counts some folders of a scratch again and again."""
 
-    def __init__(self, root_fd: int, names: tuple[str, ...], every: float = 1.0) -> None:
+    def __init__(self, root_fd: int, names: tuple[str, ...], every: float = 1.0, *, first_at: float = 0.0) -> None:
         """Counts nothing yet.
 
         Args:
             root_fd: descriptor of the scratch.
             names: the folders, counted apart.
             every: seconds between two counts, more when a count is long.
+            first_at: monotonic second of the first turn.
         """
         self._root_fd = root_fd
         self._names = names
@@ -57,7 +58,7 @@ class FolderWatch:
         self._finished = {name: Count() for name in names}
         self._spent = 0.0
         #: Monotonic second of the next turn.
-        self.next_at = 0.0
+        self.next_at = first_at
 
     def turn(self, now: float) -> None:
         """Goes on counting for a moment; never blocks for longer than one folder listing.

@@ -243,7 +243,10 @@ class StoreHand(threading.Thread):
             return
         with effect("box.outcome"):
             outcome = running.outcome()
-        self._finish(outcome, running)
+        if running.stale:
+            self._site(SiteTrouble("mounts", running.stale), None, {})
+        else:
+            self._finish(outcome, running)
 
     def _unbuilt(self) -> None:
         """The box could not be prepared: a full scratch is a condition of the site, all else is told as it is."""

@@ -176,9 +176,16 @@ def move_mount(from_fd: int, to_fd: int, flags: int) -> None:
     syscall("move_mount", _MOVE_MOUNT, from_fd, _NO_PATH, to_fd, _NO_PATH, flags)
 
 
-def mount_setattr(dirfd: int, flags: int, attr_set: int) -> None:
-    """Sets attributes of the mount of a descriptor (Linux 5.12); `flags` hold AT_EMPTY_PATH."""
-    attr = _MountAttr(attr_set, 0, 0, 0)
+def mount_setattr(dirfd: int, flags: int, attr_set: int, propagation: int = 0) -> None:
+    """Sets attributes of the mount of a descriptor (Linux 5.12); `flags` hold AT_EMPTY_PATH.
+
+    Args:
+        dirfd: the descriptor.
+        flags: AT_* numbers.
+        attr_set: MOUNT_ATTR_* numbers.
+        propagation: MS_PRIVATE and the like; 0 leaves it.
+    """
+    attr = _MountAttr(attr_set, 0, propagation, 0)
     syscall("mount_setattr", _MOUNT_SETATTR, dirfd, _NO_PATH, flags, ctypes.addressof(attr), ctypes.sizeof(attr))
 
 

@@ -28,6 +28,7 @@ _MS_NODIRATIME: Final = 0x800
 _MS_BIND: Final = 0x1000
 _MS_REC: Final = 0x4000
 _MS_PRIVATE: Final = 0x4_0000
+_MS_SLAVE: Final = 0x8_0000
 _MS_RELATIME: Final = 0x20_0000
 _MNT_DETACH: Final = 0x2
 _UMOUNT_NOFOLLOW: Final = 0x8
@@ -64,6 +65,15 @@ def make_private(path: str = "/") -> None:
     libc.mount(None, path, None, _MS_REC | _MS_PRIVATE)
 
 
+def make_receiving(path: str = "/") -> None:
+    """Lets what is mounted outside come in, where the mount outside is shared, and nothing go out (MS_SLAVE).
+
+    Raises:
+        OSError: `path` is no mount point, or the kernel refused.
+    """
+    libc.mount(None, path, None, _MS_REC | _MS_SLAVE)
+
+
 def has_attributes() -> bool:
     """Whether the kernel has mount_setattr(2)."""
     try:
@@ -75,6 +85,8 @@ def has_attributes() -> bool:
 
 def bind(source: int, target: int, *, writable: bool = False, devices: bool = False, modern: bool = True) -> None:
     """Mounts a file or folder, with all that is mounted below it, over another; set-id bits have no effect there.
+
+    What is mounted outside later does not come in: it would not have these attributes.
 
     Args:
         source: descriptor (O_PATH is enough) that was opened in this mount namespace: EINVAL for any other.
@@ -95,7 +107,7 @@ def bind(source: int, target: int, *, writable: bool = False, devices: bool = Fa
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE
     copy = libc.open_tree(source, flags)
     try:
-        libc.mount_setattr(copy, _AT_EMPTY_PATH | _AT_RECURSIVE, attributes)
+        libc.mount_setattr(copy, _AT_EMPTY_PATH | _AT_RECURSIVE, attributes, _MS_PRIVATE)
         libc.move_mount(copy, target, _MOVE_MOUNT_EMPTY_PATHS)
     finally:
         os.close(copy)
@@ -104,6 +116,7 @@ def bind(source: int, target: int, *, writable: bool = False, devices: bool = Fa
 def _bind_by_remount(source: int, target: int, *, writable: bool, devices: bool) -> None:
     path = os.readlink(by_descriptor(target))
     libc.mount(by_descriptor(source), by_descriptor(target), None, _MS_BIND | _MS_REC)
+    libc.mount(None, path, None, _MS_REC | _MS_PRIVATE)
     wanted = _MS_NOSUID
     wanted |= 0 if writable else _MS_RDONLY
     wanted |= 0 if devices else _MS_NODEV
@@ -176,6 +189,19 @@ def tmpfs(target: str, *, size: int, inodes: int, mode: int) -> None:
     if size < 1 or inodes < 1:
         raise ValueError(f"a tmpfs of {size} bytes and {inodes} inodes would have no limit; give both 1 or more")
     libc.mount("tmpfs", target, "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={size},nr_inodes={inodes},mode={mode:o}")
+
+
+def resize_tmpfs(target: str, *, size: int) -> None:
+    """Changes how many bytes a file system of `tmpfs` may hold; its inodes and what it holds stay.
+
+    Args:
+        target: path of its root.
+        size: bytes.
+
+    Raises:
+        OSError: it holds more than that already, or the kernel refused.
+    """
+    libc.mount(None, target, None, _MS_REMOUNT | _MS_NOSUID | _MS_NODEV, f"size={size}")
 
 
 def proc(target: str) -> None:

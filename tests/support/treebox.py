@@ -133,7 +133,7 @@ def system_python() -> str:
 
 def _live(order) -> dict:
     from sandbox import rootfs
-    from sandbox.linux import capabilities, fork, loopback, namespaces
+    from sandbox.linux import capabilities, fork, loopback, mounts, namespaces
     from sandbox.tree import Bind, Tmpfs, Tree
 
     if order["tree"] is None:
@@ -154,12 +154,14 @@ def _live(order) -> dict:
     namespaces.write_maps(uid, gid, uid, gid)
     namespaces.set_hostname("box")
     loopback.bring_up()
+    mounts.make_private("/")
     rootfs.build(tree, order["root"], modern=order["modern"])
     read, write = os.pipe()
 
     def init() -> int:
         try:
-            rootfs.enter(order["root"], modern=order["modern"])
+            rootfs.mount_proc(order["root"], modern=order["modern"])
+            rootfs.enter(order["root"])
             if order["keep"]:
                 capabilities.drop_all()
             fork.default_signals()
