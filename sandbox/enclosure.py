@@ -200,8 +200,7 @@ def _compare(made: Enclosure, rest: tree.Tree, host: MountTable) -> None:
     if path is not None:
         raise Stale(
             errno.ESTALE,
-            f"{path!r} was mounted or unmounted on this host after the box was made, and the box cannot see that; "
-            "run it again, or make the mounts of this host shared (mount --make-rshared /)",
+            f"{path!r} was mounted or unmounted on this host after the box was made, which cannot see that",
         )
 
 

@@ -158,9 +158,7 @@ def _give_up(script: int, opener: int) -> int:
 
 def fail(report: int, stage: str, error: BaseException) -> None:
     """Reports the step of the building that failed."""
-    number = getattr(error, "errno", None) or 0
-    text = str(error) or type(error).__name__
-    reports.write(report, {"stage": stage, "errno": number, "detail": text})
+    reports.write(report, reports.failure(stage, error))
 
 
 def end_all(reap: Callable[[], bool], pause: Callable[[float], None], settle: float) -> set[proctree.Identity]:
@@ -350,22 +348,23 @@ def _inside(plan: Plan, wires: Wires, init: int, gates: tuple[int, int]) -> int:
             enclosure.seal(plan.enclosure)
         os.close(ready)
         stage = "gate"
-        told = gate.wait(door, plan)
-        if told is None:
+        new = gate.wait(door, plan)
+        if new is None:
             return 127
         stage = "privileges"
         if plan.enclosure and not early:
             enclosure.seal(plan.enclosure)
-        plan = told
+        plan = new
         stage = "folder"
         os.chdir(plan.cwd)
         fork.unblock_signals()
         stage = "exec"
         os.execve(plan.argv[0], plan.argv, plan.env)  # noqa: S606 - no shell is wanted
     except (OSError, ValueError, prctl.ParentGoneError) as error:
-        number = getattr(error, "errno", None) or 0
-        text = f"'{plan.argv[0]}'" if stage == "exec" and number else str(error)
-        reports.write(wires.report, {"stage": stage, "errno": number, "detail": text})
+        told = reports.failure(stage, error)
+        if stage == "exec" and told["errno"]:
+            told["detail"] = f"'{plan.argv[0]}'"
+        reports.write(wires.report, told)
     return 127
 
 

@@ -39,6 +39,13 @@ def write(fd: int, record: dict[str, Any]) -> None:
         return  # the shepherd is gone; the life pipe says so as well
 
 
+def failure(stage: str, error: BaseException) -> dict[str, Any]:
+    """Makes the record of a step that failed; its number is told apart, and not in the text as well."""
+    number = getattr(error, "errno", None) or 0
+    text = str(error).removeprefix(f"[Errno {number}] ") or type(error).__name__
+    return {"stage": stage, "errno": number, "detail": text}
+
+
 class ReportReader:
     """Reads records from a non-blocking descriptor, bounded, and remembers the end of the pipe."""
 

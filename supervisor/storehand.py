@@ -244,7 +244,7 @@ class StoreHand(threading.Thread):
         with effect("box.outcome"):
             outcome = running.outcome()
         if running.stale:
-            self._site(SiteTrouble("mounts", running.stale), None, {})
+            self._site(SiteTrouble("box", f"box cannot be used: {running.stale}"), None, {})
         else:
             self._finish(outcome, running)
 

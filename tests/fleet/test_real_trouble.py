@@ -39,3 +39,10 @@ def test_nothing_is_lost_on_a_file_system_that_freezes(tmp_path):
         pytest.fail("this needs root, a loop device and mkfs.ext4: apt-get install e2fsprogs; sudo make soak")
     (status,) = play("frozen", tmp_path)
     assert "no answer to" in status
+
+
+@pytest.mark.timeout(300)
+def test_a_run_whose_data_are_mounted_while_its_box_waits_is_tried_again(tmp_path):
+    """The namespace is private, as that of a host without systemd: the box cannot see the mount."""
+    (why,) = play("mounted", tmp_path)
+    assert why.startswith(f"box cannot be used: '{tmp_path}/site/data' was mounted or unmounted on this host after")

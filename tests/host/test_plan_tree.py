@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sandbox import tree
 from sandbox.linux.mounts import _mounted_below
-from sandbox.tree import Bind, Tmpfs, TreeFacts, plan_tree, resolved
+from sandbox.tree import Bind, Tmpfs, TreeFacts, beyond, has_links, plan_tree, resolved
 
 FACTS = TreeFacts(
     system={"bin": "usr/bin", "lib": "usr/lib", "lib64": "", "sbin": "usr/sbin"},
@@ -69,7 +69,7 @@ def test_what_is_declared_is_shown_under_its_name_once():
 
 
 @pytest.mark.parametrize(
-    "path", ["/usr/share/data", "/tmp/x/data", "/home/reduce/miniconda3", "/home/anna", "/o", "/outer"]
+    "path", ["/usr/share/data", "/tmp/x/data", "/work/data", "/home/reduce/miniconda3", "/home/anna", "/o", "/outer"]
 )
 def test_folders_beside_ours_can_be_shown(path):
     assert shown(data=(path,))[path] == Bind(source=path, target=path)
@@ -93,6 +93,8 @@ def test_folders_beside_ours_can_be_shown(path):
         ("/proc/1", "/proc"),
         ("/dev/mapper", "/dev"),
         ("/sys/kernel", "/sys"),
+        ("/work", "/work"),
+        ("/run/script", "/run/script"),
     ],
 )
 def test_what_would_cover_or_share_a_place_of_ours_is_refused(path, place):
@@ -153,3 +155,60 @@ def test_data_may_lie_below_a_folder_that_is_private_inside():
     for path in ("/tmp/x", "/home/reduce/x", "/dev/shm/x"):
         assert tree.is_free(path)
         assert not tree.is_free(os.path.dirname(path))
+
+
+# --- the ground, and what lies beyond it ------------------------------------------------------------------------------
+
+OWN = replace(FACTS, more=(Bind(source="/spool/x/work", target="/work", writable=True),))
+GROUND = plan_tree(OWN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"data": ("/archive/a",), "readable": ("/archive", "/work/x", "/tmp/calibration")},
+        {
+            "interpreter": ("/opt/python", "/usr/local/lib/x", "/home/anna/env"),
+            "interpreter_links": {"/opt/p": "python"},
+        },
+        {"interpreter_links": {"/archive": "/mnt/archive", "/bin/python": "python3"}, "data": ("/archive/a",)},
+        {"hidden": ("/archive/boxes",), "readable": ("/archive",)},
+    ],
+)
+def test_the_ground_and_what_lies_beyond_it_are_the_whole(changes):
+    whole = plan_tree(replace(OWN, **changes))
+
+    rest = beyond(whole, GROUND)
+
+    assert sorted(map(repr, (*GROUND.binds, *rest.binds))) == sorted(map(repr, whole.binds))
+    assert sorted(map(repr, (*GROUND.tmpfs, *rest.tmpfs))) == sorted(map(repr, whole.tmpfs))
+    assert {**GROUND.links, **rest.links} == whole.links
+    assert not set(GROUND.links) & set(rest.links)
+    assert rest.files == {}
+    assert rest.folders == ()
+
+
+@pytest.mark.parametrize(
+    ("links", "moved"),
+    [
+        ({"/home": "/export/home"}, "/export/home/reduce"),
+        ({"/run": "var/run"}, "/var/run/handoff"),
+        ({"/work": "/data/work"}, "/data/work"),
+        ({"/usr": "/system"}, "/system"),
+        ({"/a": "/home", "/home": "/b"}, "/b/reduce"),
+    ],
+)
+def test_a_link_that_belongs_over_a_place_that_stands_is_refused(links, moved):
+    with pytest.raises(ValueError, match="in a box that stands already") as refused:
+        beyond(plan_tree(replace(OWN, interpreter_links=links)), GROUND)
+    assert repr(moved) in str(refused.value)
+
+
+def test_links_on_the_way_to_a_place_are_found(tmp_path):
+    (tmp_path / "real" / "below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+
+    assert has_links([f"{tmp_path}/real/below", f"{tmp_path}/link/below"])
+    assert has_links([f"{tmp_path}/link"])
+    assert not has_links([f"{tmp_path}/real/below", f"{tmp_path}/none/at/all"])

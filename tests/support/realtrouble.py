@@ -1,15 +1,17 @@
 """A store that is really in trouble: a full, a read-only or a frozen file system, in a mount namespace of its own.
 
-python tests/support/realtrouble.py full|readonly|frozen FOLDER
+python tests/support/realtrouble.py full|readonly|frozen|mounted FOLDER
 
 It is to be started below `unshare --mount`: its mounts are seen by nobody else and go with it. Prints what `status` said
-in trouble, and ends with 0 when every run that was submitted before, during and after it has its result.
+in trouble, and ends with 0 when every run that was submitted before, during and after it has its result. With `mounted`
+the archive's data are mounted while a box waits that cannot see it, and what is printed is why the run was put off.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ from fleetsite import FleetSite  # noqa: E402  # found on the path above
 from scenarios import good, outcomes  # noqa: E402  # ditto
 from troubles import told  # noqa: E402  # ditto
 
+from sandbox.linux import proctree  # noqa: E402  # ditto
 from supervisor import durable  # noqa: E402  # ditto
 
 if TYPE_CHECKING:
@@ -72,6 +75,36 @@ def _frozen(store: str) -> Phases:
     return lambda: _say("fsfreeze", "--freeze", store), lambda: _say("fsfreeze", "--unfreeze", store)
 
 
+#: Takes nothing but the data that were mounted.
+_READER = """
+def main(input_file, output_dir):
+    assert open(input_file, "rb").read() == b"mounted"
+    open(output_dir + "/result", "w").close()
+"""
+
+
+def mounted(base: Path) -> int:
+    """Mount the folder of the data between the shepherd's look at them and the word to go; return 0 when it ran."""
+    site = FleetSite(base / "site", level="contained")
+    with site:
+        site.serve()
+        site.arm("shepherd", "box.start before", "stop")
+        site.submit("job", site.message("1", _READER))
+        shepherd = site.until(site.stopped, "the shepherd to stand before its word to go")
+        site.until(lambda: site.victims().script, "the box to stand")
+        folder = site.data("1").parent
+        _say("mount", "-t", "tmpfs", "none", str(folder))
+        site.data("1").write_bytes(b"mounted")
+        proctree.send(shepherd, signal.SIGCONT)
+        site.settle()
+        first, *_, last = outcomes(site).values()
+        print(first["why"], flush=True)
+        assert [first["kind"], last["kind"], last.get("verdict")] == ["retry", "committed", "completed"], (first, last)
+        assert durable.exists(site.layout.job("job").published)
+        site.stop_supervisor()
+    return 0
+
+
 _KINDS = {"full": _full, "readonly": _readonly, "frozen": _frozen}
 
 
@@ -111,4 +144,4 @@ def main(kind: str, base: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
+    sys.exit(mounted(Path(sys.argv[2])) if sys.argv[1] == "mounted" else main(sys.argv[1], Path(sys.argv[2])))
