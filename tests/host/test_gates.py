@@ -130,6 +130,16 @@ def test_a_box_that_is_given_up_leaves_nothing(tmp_path, level):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_box_without_pids_of_its_own_leaves_no_child_to_its_shepherd(tmp_path):
+    prepared = prepare(box(tmp_path, "pass", level="contained", without=frozenset({"pid"})))
+    init, script = standing(prepared)
+
+    prepared.abandon()
+
+    assert not os.path.exists(f"/proc/{init.pid}")
+    assert not os.path.exists(f"/proc/{script.pid}")
+
+
 @levels
 @pytest.mark.parametrize("stopped", ["builder", "init", "script"])
 def test_a_box_whose_processes_are_stopped_is_given_up_too(tmp_path, level, stopped, monkeypatch):

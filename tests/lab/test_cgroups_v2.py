@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
 
 SERVICE = (
     "systemd-run --quiet --wait --pipe -p WorkingDirectory=/mnt/work"
@@ -26,6 +26,24 @@ print(json.dumps([groups.available, groups.guards(), groups.reason, cgroupfs.pos
 def test_the_host_tests_of_control_groups_pass_in_a_delegated_service(guest, user):
     pytest_line = (
         "python3 -m pytest -q -p no:cacheprovider --timeout 240 --basetemp /tmp/of-tests tests/host/test_cgroups.py"
+    )
+
+    done = guest(
+        f"{SERVICE} -p Delegate=yes -p User={user} {pytest_line} || exit; find /sys/fs/cgroup -name 'autoreduce*'"
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+    assert "/sys/fs/cgroup/" not in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("user", ["root", "svc"])
+def test_boxes_stand_before_the_word_in_a_delegated_service(guest, user):
+    """On a host whose mounts are shared, and where an ordinary user proves level hostile."""
+    chosen = "stands or stopped or given_up or mounted or shared or outside or larger or elsewhere"
+    pytest_line = (
+        "python3 -m pytest -q -p no:cacheprovider --timeout 240 --basetemp /tmp/of-tests tests/host/test_gates.py"
+        f" -k '{chosen}'"
     )
 
     done = guest(
