@@ -138,7 +138,7 @@ MUTANTS = (
         changes=(
             (
                 "sandbox/meter.py",
-                "        if self._wall is not None and now - self._began >= self._wall:\n",
+                "        if self._wall is not None and now - self.began >= self._wall:\n",
                 "        if False:\n",
             ),
         ),
@@ -491,7 +491,7 @@ MUTANTS = (
         was="ran the script in the process that held the connection to the broker",
         changes=(
             ("sandbox/builder.py", "        fork.close_descriptors({0, 1, 2, *wires.all()})\n", ""),
-            ("sandbox/init.py", "        fork.close_descriptors({0, 1, 2, gate, *wires.all()})\n", ""),
+            ("sandbox/init.py", "        fork.close_descriptors({0, 1, 2, entry, *wires.all()})\n", ""),
         ),
         tests=("tests/host/test_running.py::test_only_the_three_streams_are_open",),
     ),
