@@ -90,32 +90,40 @@ def _open(plan: Plan, wires: Wires) -> int:
 def _enclosed(plan: Plan, wires: Wires) -> int:
     """Leaves the host, forks the init, and makes the tree; returns the init's pid, 0 for a box that was given up."""
     assert plan.enclosure is not None
-    host = MountTable()
-    enclosure.leave_host(plan.enclosure)
-    builder = 0 if "pid" in plan.enclosure.guards else os.getpid()
-    read, write = os.pipe2(os.O_CLOEXEC)
-    inner = replace(wires, handover=-1)
-    child = fork.fork_into(lambda: init.main(plan, inner, builder, init.keep_only(read, write)))
-    os.close(read)
-    # The init starts while the tree is made, and waits at the gate.
-    try:
-        early = plan.enclosure.stands_early
-        if early:
-            _stand(plan.enclosure, wires, child, write)
-        told = gate.wait(wires.life, plan)
-        if told is not None and told.enclosure is not None:
-            made = told.enclosure
-            if not early:
-                made = enclosure.draw_whole(made)
-                _stand(made, wires, child, write)
-            enclosure.furnish(made, host)
-            gate.pass_on(write, told, plan)
-            return child
-    except BaseException:
+    with MountTable() as host:
+        enclosure.leave_host(plan.enclosure)
+        builder = 0 if "pid" in plan.enclosure.guards else os.getpid()
+        read, write = os.pipe2(os.O_CLOEXEC)
+        inner = replace(wires, handover=-1)
+        child = fork.fork_into(lambda: init.main(plan, inner, builder, init.keep_only(read, write)))
+        os.close(read)
+        # The init starts while the tree is made, and waits at the gate.
+        try:
+            told = _built(plan, wires, child, write, host)
+        except BaseException:
+            _give_up(child, write)
+            raise
+    if told is None:
         _give_up(child, write)
-        raise
-    _give_up(child, write)
-    return 0
+        return 0
+    gate.pass_on(write, told, plan)
+    return child
+
+
+def _built(plan: Plan, wires: Wires, child: int, gate_fd: int, host: MountTable) -> Plan | None:
+    """Makes the tree, as much of it as can be before the word to go; returns what is to be run, None for nothing."""
+    early = plan.enclosure is not None and plan.enclosure.stands_early
+    if plan.enclosure and early:
+        _stand(plan.enclosure, wires, child, gate_fd)
+    told = gate.wait(wires.life, plan)
+    if told is None or told.enclosure is None:
+        return None
+    made = told.enclosure
+    if not early:
+        made = enclosure.draw_whole(made)
+        _stand(made, wires, child, gate_fd)
+    enclosure.furnish(made, host)
+    return told
 
 
 def _stand(made: Enclosure, wires: Wires, child: int, gate_fd: int) -> None:
