@@ -227,7 +227,8 @@ def boxed(
     began = clock()
     with instead(argv, env) as marks:
         prepared = box.prepare(made)
-    time.sleep(ahead)
+    while (left := began + ahead - clock()) > 0 and select.select([prepared.fileno()], [], [], left)[0]:
+        prepared.listen()
     let_go = clock()
     running = prepared.release()
     turn(running)

@@ -22,23 +22,21 @@ builder can be recorded somewhere before anything of the script exists.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sandbox import blueprint, builder, enclosure, gate, levels
 from sandbox.cgroups import Groups
 from sandbox.channels import Channels
 from sandbox.ending import not_built
-from sandbox.evidence import Evidence
 from sandbox.limits import Limits
 from sandbox.linux import proctree
 from sandbox.linux.proctree import Identity
-from sandbox.rescue import Rescue, adopt, dismiss, enrol
+from sandbox.rescue import adopt, enrol
 from sandbox.running import Running
 from sandbox.scratch import Scratch
 from sandbox.verdict import KillReason, SetupFailure
@@ -106,12 +104,6 @@ class Box:
     without: frozenset[str] = frozenset()
 
 
-#: What a box that is given up has to end by itself, and then to be ended, in seconds; and between two looks.
-_PATIENCE: Final = 2.0
-_CLOSING: Final = 30.0
-_LOOK: Final = 0.002
-
-
 class BoxError(Exception):
     """A box could not be prepared; nothing of it is left."""
 
@@ -131,18 +123,16 @@ class Prepared:
         scratch: Scratch,
         channels: Channels,
         group: Group,
-        builder_id: Identity,
-        guards: Mapping[str, str],
+        running: Running,
     ) -> None:
         """Takes over what `prepare` made."""
         self._box = box
         self._scratch = scratch
         self._channels = channels
         self._group = group
-        self._guards = guards
-        self._status: int | None = None
+        self._running = running
         #: Pid and start time of the builder.
-        self.builder = builder_id
+        self.builder = running.builder
 
     @property
     def token(self) -> str:
@@ -194,27 +184,23 @@ class Prepared:
             step.name = "plan"
             self._channels.tell(gate.amendment(blueprint.plan_of(box, self._scratch, self._group)))
         except (OSError, ValueError, TypeError) as error:
-            raise self._told() or _failed(step, error) from error
+            told = self._running.not_built()
+            raise (BoxError(told) if told else _failed(step, error)) from error
         self._box = box
+        self._running.amend(box)
 
-    def _told(self) -> BoxError | None:
-        """Returns what the builder has told of its end, if it did."""
-        evidence = Evidence()
-        for record in self._channels.hear():
-            evidence.note(record)
-        return BoxError(evidence.setup) if evidence.setup else None
+    def fileno(self) -> int:
+        """Returns a descriptor that is readable when `listen` has something to take; later the one of the running."""
+        return self._running.fileno()
+
+    def listen(self) -> None:
+        """Takes what the building has told so far; whoever does not call it has it taken after `release`."""
+        self._running.listen()
 
     def release(self) -> Running:
         """Lets the builder go; a builder that is gone shows as a set-up failure of the run."""
-        self._channels.say(gate.GO)  # first of all: it goes on while we get ready
-        return Running(
-            box=self._box,
-            scratch=self._scratch,
-            channels=self._channels,
-            group=self._group,
-            builder_id=self.builder,
-            guards=self._guards,
-        )
+        self._running.begin()
+        return self._running
 
     def abandon(self) -> None:
         """Ends the builder and all that waits below it, and removes the scratch; nothing of the script has run.
@@ -223,40 +209,7 @@ class Prepared:
             TimeoutError: the builder could not be ended; its scratch and its control group stay.
             OSError: the scratch or the control group could not be removed.
         """
-        self._see_ended()
-        dismiss(self.builder)
-        self._channels.close()
-        try:
-            self._group.remove()
-        finally:
-            self._scratch.remove()
-
-    def _see_ended(self) -> None:
-        self._channels.watch(self.builder.pid)
-        self._channels.hang_up()  # each of them finds its gate shut, and ends
-        patience = time.monotonic() + _PATIENCE
-        while (status := self._status_of_builder()) is None and time.monotonic() < patience:
-            self._channels.wait_for_child(max(0.0, patience - time.monotonic()))
-        if status is not None and os.WIFEXITED(status):
-            return  # and has waited for all that was below it
-        rescue = Rescue(self.builder, None)
-        until = time.monotonic() + _CLOSING
-        while self._status_of_builder() is None or not rescue.turn():
-            if time.monotonic() >= until:
-                raise TimeoutError(f"the builder of box {self.token} still lives {_CLOSING:g} s after SIGKILL")
-            # One of them is stopped. Our child was not waited for, so its pid is still its own.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.builder.pid, signal.SIGKILL)
-            time.sleep(_LOOK)
-
-    def _status_of_builder(self) -> int | None:
-        if self._status is None:
-            try:
-                pid, status = os.waitpid(self.builder.pid, os.WNOHANG)
-            except ChildProcessError:
-                pid, status = self.builder.pid, 0  # somebody else took its status
-            self._status = status if pid else None
-        return self._status
+        self._running.abandon()
 
 
 def prepare(box: Box) -> Prepared:
@@ -299,14 +252,15 @@ def prepare(box: Box) -> Prepared:
             made.pop_all()
     except (OSError, ValueError, TypeError) as error:
         raise _failed(step, error) from error
-    return Prepared(
+    running = Running(
         box=box,
         scratch=scratch,
         channels=channels,
         group=group,
-        builder_id=identity,
+        builder=identity,
         guards=blueprint.guards_of(box.level, plan, group),
     )
+    return Prepared(box=box, scratch=scratch, channels=channels, group=group, running=running)
 
 
 def _group(box: Box, token: str) -> Group:

@@ -14,8 +14,9 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final, Self
 
-from sandbox import builder, init
+from sandbox import gate, init
 from sandbox.blueprint import places_of
+from sandbox.builder import STALE
 from sandbox.cgroup import CgroupFacts
 from sandbox.ending import Ending, conclude
 from sandbox.evidence import Evidence
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from sandbox.outcome import Outcome
     from sandbox.places import Places
     from sandbox.scratch import Scratch
+    from sandbox.verdict import SetupFailure
 
 #: What the init gets to prove an empty tree, in seconds, before the shepherd ends it itself.
 _PATIENCE: Final = 2.0
@@ -73,7 +75,7 @@ class Phase(enum.Enum):
 
 
 class Running:
-    """A box that was let go; `close` it in the end, or use it as a context manager.
+    """A box that was let go, or is about to be; `close` it in the end, or use it as a context manager.
 
     None of its calls blocks but `close` on a box that still runs.
     """
@@ -85,22 +87,22 @@ class Running:
         scratch: Scratch,
         channels: Channels,
         group: Group,
-        builder_id: Identity,
+        builder: Identity,
         guards: Mapping[str, str],
     ) -> None:
-        """Takes over what `Prepared` made; `Prepared.release` calls it."""
+        """Takes over what `prepare` made."""
         self._box = box
         self._scratch = scratch
         self._channels = channels
         self._group = group
         self._counted = CgroupFacts()
         self._group_problem = ""
-        self._builder = builder_id
+        self._builder = builder
         self._builder_status: int | None = None
         self._guards = guards
         #: Whether the init is out of the script's reach and nobody in the tree can outlive it: its word is the proof.
         self._walled = guards.keys() >= _WALLS
-        self._channels.watch(builder_id.pid)
+        self._channels.watch(builder.pid)
         self._evidence = Evidence()
         self._phase = Phase.RUNNING
         self._reason: KillReason | None = None
@@ -114,11 +116,8 @@ class Running:
         self._volumes: tuple[Volume, ...] = ()
         self._hard: Volume | None = None
         self._closed = False
-        now = time.monotonic()
-        self._released = now
+        self._released = self._beat_at = self._awake_at = float("inf")
         self._beat_every = min(5.0, box.mute_after / 4)
-        self._beat_at = now + self._beat_every
-        self._awake_at = now + _AWAKE_EVERY
         #: When the grace, the init's patience or the pause between two rescues is over.
         self._patience_at = float("inf")
 
@@ -127,6 +126,61 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # What `Prepared` does before anybody else has it
+
+    def amend(self, box: Box) -> None:
+        """Takes another description of what is run; the limits stay as they are."""
+        self._box = box
+
+    def listen(self) -> None:
+        """Takes what the building has told so far, so that nothing of it has to be done when the box is let go."""
+        self._channels.drain()
+        self._hear(time.monotonic())
+        self._builder_is_gone()
+
+    def not_built(self) -> SetupFailure | None:
+        """Returns the step of the building that failed, if it was told."""
+        self.listen()
+        return self._evidence.setup
+
+    def begin(self) -> None:
+        """Lets the builder go."""
+        self._channels.say(gate.GO)  # first of all: it goes on while we get ready
+        now = self._released = time.monotonic()
+        self._beat_at = now + self._beat_every
+        self._awake_at = now + _AWAKE_EVERY
+
+    def abandon(self) -> None:
+        """Ends what waits for the word to go, and gives everything back.
+
+        Raises:
+            TimeoutError: the builder could not be ended; its scratch and its control group stay.
+            OSError: something in the scratch, or the control group, could not be removed.
+        """
+        self._closed = True
+        self._channels.hang_up()  # each of them finds its gate shut, and ends
+        empty = False
+        try:
+            self._see_abandoned()
+            empty = True
+        finally:
+            self._give_back(empty=empty)
+
+    def _see_abandoned(self) -> None:
+        patience = time.monotonic() + _PATIENCE
+        while not self._builder_is_gone() and time.monotonic() < patience:
+            self._channels.wait_for_child(max(0.0, patience - time.monotonic()))
+        if self._builder_status is not None and os.WIFEXITED(self._builder_status):
+            return  # and has waited for all that was below it
+        rescue = Rescue(self._builder, self._evidence.init)
+        until = time.monotonic() + _CLOSING
+        while not self._builder_is_gone() or not rescue.turn():
+            if time.monotonic() >= until:
+                raise TimeoutError(f"the builder of box {self.token} still lives {_CLOSING:g} s after SIGKILL")
+            if not self._builder_is_gone():  # one of them is stopped; not waited for, its pid is still its own
+                os.kill(self._builder.pid, signal.SIGKILL)
+            time.sleep(_LOOK)
 
     # What the caller reads
 
@@ -179,7 +233,7 @@ class Running:
     def stale(self) -> str:
         """Why the box could not be built this time and can be the next: the host has mounted something; else ""."""
         setup = self._evidence.setup
-        return setup.detail if setup and setup.stage == builder.STALE else ""
+        return setup.detail if setup and setup.stage == STALE else ""
 
     @property
     def ended(self) -> bool:
@@ -342,19 +396,22 @@ class Running:
             self._end_at_once()
             self._await_builder()
         finally:
-            dismiss(self._builder)
-            self._channels.close()
-            if self._meter:
-                self._meter.close()
-            for volume in (*self._volumes, *([self._hard] if self._hard else ())):
-                volume.close()
-            if self.ended:
-                try:
-                    self._group.remove()
-                finally:
-                    self._scratch.remove()
-            else:
-                self._scratch.close()
+            self._give_back(empty=self.ended)
+
+    def _give_back(self, *, empty: bool) -> None:
+        dismiss(self._builder)
+        self._channels.close()
+        if self._meter:
+            self._meter.close()
+        for volume in (*self._volumes, *([self._hard] if self._hard else ())):
+            volume.close()
+        if empty:
+            try:
+                self._group.remove()
+            finally:
+                self._scratch.remove()
+        else:
+            self._scratch.close()
 
     # The turns of the machine
 

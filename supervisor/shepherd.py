@@ -56,6 +56,7 @@ class Shepherd:
         self._lost = False
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._signals: list[int] = []
+        self._poll = select.poll()
 
     def run(self) -> int:
         """Do the errand and return the exit status of this process."""
@@ -99,18 +100,19 @@ class Shepherd:
     def _loop(self, hand: StoreHand, note: StoreNote) -> int:
         status = 0
         done = False
-        poll = select.poll()
-        poll.register(self._wake_r, select.POLLIN)
-        poll.register(hand.wake_r, select.POLLIN)
+        self._poll.register(self._wake_r, select.POLLIN)
+        self._poll.register(hand.wake_r, select.POLLIN)
+        if self._prepared is not None:
+            self._poll.register(self._prepared.fileno(), select.POLLIN)
         while not done:
-            poll.poll(int(self._wait() * 1000) + 1)
+            self._poll.poll(int(self._wait() * 1000) + 1)
             _empty(self._wake_r)
             _empty(hand.wake_r)
             self._take_signals(hand)
             while not hand.words.empty():
                 word, fact = hand.words.get()
                 if word == "go":
-                    self._go(fact, hand, poll)
+                    self._go(fact, hand)
                 elif word == "abandon":
                     self._abandon()
                 elif word == "stop":
@@ -120,7 +122,7 @@ class Shepherd:
                     self._stop(KillReason.lost_lock)
                 elif word == "done":
                     status, done = int(fact), True
-            self._tend(hand, poll)
+            self._tend(hand)
             call, seconds = storecall.under_way(hand.ident or 0)
             if call and seconds >= HANGING_BEATS * self._plan.beat:
                 note.hangs(call, seconds)  # the hand itself cannot: it is in that call
@@ -143,7 +145,7 @@ class Shepherd:
             else:
                 hand.shut_down()
 
-    def _go(self, found: Found, hand: StoreHand, poll: select.poll) -> None:
+    def _go(self, found: Found, hand: StoreHand) -> None:
         """Let the box go, with what was found on disk for it."""
         assert self._prepared is not None
         if found:
@@ -163,12 +165,13 @@ class Shepherd:
                 return
         with effect("box.start"):
             self._running = self._prepared.release()
-        poll.register(self._running.fileno(), select.POLLIN)
 
     def _abandon(self) -> None:
         if self._running is not None:
             self._stop(KillReason.lost_lock)
         elif self._prepared is not None:
+            with contextlib.suppress(KeyError):  # the loop is over already, or never began
+                self._poll.unregister(self._prepared.fileno())
             self._prepared.abandon()
             self._prepared = None
 
@@ -179,8 +182,10 @@ class Shepherd:
         elif self._running is None:
             self._abandon()
 
-    def _tend(self, hand: StoreHand, poll: select.poll) -> None:
+    def _tend(self, hand: StoreHand) -> None:
         running = self._running
+        if running is None and self._prepared is not None:
+            self._prepared.listen()
         if running is None or self._told_ended:
             return
         now = time.monotonic()
@@ -193,7 +198,7 @@ class Shepherd:
                 self._lost = True
                 self._stop(KillReason.lost_lock)
         if running.ended:
-            poll.unregister(running.fileno())
+            self._poll.unregister(running.fileno())
             self._told_ended = True
             hand.ended(running)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sandbox.linux import libc
@@ -74,8 +75,9 @@ def make_receiving(path: str = "/") -> None:
     libc.mount(None, path, None, _MS_REC | _MS_SLAVE)
 
 
+@cache
 def has_attributes() -> bool:
-    """Whether the kernel has mount_setattr(2)."""
+    """Whether the kernel has mount_setattr(2); asked once in a process and its forks."""
     try:
         libc.mount_setattr(-1, _AT_EMPTY_PATH, 0)
     except OSError as error:

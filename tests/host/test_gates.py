@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -143,7 +144,7 @@ def test_a_box_without_pids_of_its_own_leaves_no_child_to_its_shepherd(tmp_path)
 @levels
 @pytest.mark.parametrize("stopped", ["builder", "init", "script"])
 def test_a_box_whose_processes_are_stopped_is_given_up_too(tmp_path, level, stopped, monkeypatch):
-    monkeypatch.setattr("sandbox.box._PATIENCE", 0.1)
+    monkeypatch.setattr("sandbox.running._PATIENCE", 0.1)
     prepared = prepare(box(tmp_path, "pass", level=level))
     init, script = standing(prepared)
     who = {"builder": prepared.builder, "init": init.identity, "script": script.identity}[stopped]
@@ -168,6 +169,25 @@ def test_one_of_ours_that_was_killed_before_the_word_is_told(tmp_path, level, ki
     with prepared.release() as running:
         drive(running)
         assert running.outcome().verdict in {Verdict.setup_failed, Verdict.killed_external}
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("level", ["none", "contained"])
+def test_a_builder_that_is_gone_while_its_box_waits_is_heard_of_once(tmp_path, level):
+    """Else the loop of its shepherd would turn without a pause until the word to go."""
+    prepared = prepare(box(tmp_path, "pass", level=level))
+    if level != "none":
+        standing(prepared)
+    os.kill(prepared.builder.pid, signal.SIGKILL)
+
+    def heard():
+        prepared.listen()
+        return not select.select([prepared.fileno()], [], [], 0)[0] and not proctree.look(prepared.builder.pid)
+
+    wait_until(heard, 30, "nothing more to hear")
+    with prepared.release() as running:
+        drive(running)
+        assert running.outcome().verdict is Verdict.setup_failed
     assert os.listdir(tmp_path) == []
 
 
