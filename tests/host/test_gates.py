@@ -109,6 +109,31 @@ def test_a_box_stands_before_its_data_are_there(tmp_path, level):
 
 
 @levels
+def test_the_shepherd_never_looks_at_what_is_to_be_shown(tmp_path, level, monkeypatch):
+    """A look at an archive may hang for ever, and the shepherd has limits to keep."""
+    looked = []
+
+    def noting(call):
+        def look(path, *given, **more):
+            looked.append(path)
+            return call(path, *given, **more)
+
+        return look
+
+    for call in (os.stat, os.lstat, os.readlink, os.open, os.scandir, os.listdir):
+        monkeypatch.setattr(os, call.__name__, noting(call))
+    archive = "/archive/of/nobody"
+    made = box(tmp_path, "pass", level=level, input_files=(f"{archive}/run.nxs",), readable=(f"{archive}/masks",))
+
+    prepared = prepare(made)
+    prepared.give(script=b"pass #")
+    prepared.abandon()
+
+    assert looked
+    assert [path for path in looked if archive in str(path)] == []
+
+
+@levels
 def test_data_that_are_still_missing_after_the_word_are_a_setup_failure_that_names_them(tmp_path, level):
     with prepare(box(tmp_path, "pass", level=level, input_files=("/no/such/run.nxs",))).release() as running:
         drive(running)
