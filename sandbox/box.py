@@ -140,6 +140,11 @@ class Prepared:
         return self._scratch.token
 
     @property
+    def guards(self) -> Mapping[str, str]:
+        """What will hold the box, and how."""
+        return self._running.guards
+
+    @property
     def scratch(self) -> str:
         """Path of the box's folder."""
         return self._scratch.path

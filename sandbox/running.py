@@ -200,6 +200,11 @@ class Running:
         return places_of(self._box, self._scratch)
 
     @property
+    def guards(self) -> Mapping[str, str]:
+        """What holds the box, and how."""
+        return self._guards
+
+    @property
     def builder(self) -> Identity:
         """Names the builder."""
         return self._builder

@@ -429,7 +429,7 @@ def _run(stage: Stage, without: frozenset[str]) -> tuple[str, float]:
     except BoxError as error:
         stage.outcome = not_built(error.failure, box.limits)
         return "", time.monotonic() - began
-    guards = getattr(prepared, "_guards", {})
+    guards = prepared.guards
     if stage.case.dangerous and not all(guards.get(what, "").startswith("cgroup") for what in ("memory", "processes")):
         prepared.abandon()
         raise RuntimeError(f"{stage.case.label} is dangerous, and here no control group holds memory and processes")
