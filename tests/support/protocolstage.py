@@ -773,6 +773,7 @@ class _BoxTurns:
         self._me = me
         self._turns = 0
         self.reason: KillReason | None = None
+        self.stale = ""
         self.out_fd = -1
         self.manifest = None
         self.logs = SimpleNamespace(
