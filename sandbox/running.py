@@ -29,7 +29,7 @@ from sandbox.rescue import Rescue, dismiss, keep_awake
 from sandbox.sampler import TreeSampler
 from sandbox.verdict import KillReason
 from sandbox.volume import Volume
-from sandbox.watch import FolderWatch
+from sandbox.watch import EVERY, FolderWatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -435,7 +435,7 @@ class Running:
             self._meter = Meter(
                 self._box.limits,
                 TreeSampler(evidence.init.pid),
-                FolderWatch(self._scratch.ground_fd, ("out", *PRIVATE), first_at=evidence.began + FIRST),
+                FolderWatch(self._scratch.ground_fd, ("out", *PRIVATE), first_at=evidence.began + EVERY),
                 began=evidence.began,
                 every=self._box.sample_every,
                 group=self._group,

@@ -17,6 +17,8 @@ from sandbox.cursor import Cursor
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+#: Seconds between two counts (DESIGN §6, "Scratch"); the first comes when a script has had as long to write something.
+EVERY: Final = 1.0
 #: Entries between two looks at the clock.
 _STEP: Final = 64
 #: Entries of one folder tree that are counted at most; beyond, the count says "at least".
@@ -41,7 +43,7 @@ class Count:
 class FolderWatch:
     """Counts some folders of a scratch again and again."""
 
-    def __init__(self, root_fd: int, names: tuple[str, ...], every: float = 1.0, *, first_at: float = 0.0) -> None:
+    def __init__(self, root_fd: int, names: tuple[str, ...], every: float = EVERY, *, first_at: float = 0.0) -> None:
         """Counts nothing yet.
 
         Args:
