@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from sandbox.linux import libc
+from sandbox.linux import libc, procpath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +53,6 @@ _KEPT: Final = {
     "relatime": _MS_RELATIME,
 }
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_OCTAL: Final = re.compile(rb"\\([0-7]{3})")
 
 
 def make_private(path: str = "/") -> None:
@@ -163,8 +161,7 @@ def _mounted_below(mountinfo: bytes, top: int) -> Iterator[tuple[int, str, int]]
         flags = 0
         for option in options.decode("ascii", "replace").split(","):
             flags |= _KEPT.get(option, 0)
-        path = _OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), point)
-        mounts[int(mount_id)] = (os.fsdecode(path), flags)
+        mounts[int(mount_id)] = (procpath.plain(os.fsdecode(point)), flags)
         children.setdefault(int(parent), []).append(int(mount_id))
     if top not in mounts:
         raise OSError(errno.ENOENT, f"mount {top} was bound and is not in /proc/self/mountinfo")

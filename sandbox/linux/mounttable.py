@@ -8,14 +8,14 @@ there before, and has to know.
 from __future__ import annotations
 
 import os
-import re
 import select
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from sandbox.linux import procpath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_OCTAL: Final = re.compile(rb"\\([0-7]{3})")
 _CHUNK: Final = 1 << 16
 
 
@@ -78,7 +78,7 @@ def differs(host: bytes, own: bytes, paths: Iterable[str], *, but: str) -> str |
 def _mounts(text: bytes, but: str) -> Iterator[Mounted]:
     for line in text.splitlines():
         _, _, device, root, point = line.split(b" ")[:5]
-        place = os.fsdecode(_OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), point))
+        place = procpath.plain(os.fsdecode(point))
         if not _below(place, but):
             yield Mounted(place, (device, root))
 
