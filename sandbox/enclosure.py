@@ -187,14 +187,15 @@ def furnish(made: Enclosure, host: MountTable) -> None:
             _bring_papers(made)
         rest = drawing.rest(made, made.ground, made.rest)
         if host.changed():
-            _compare(made, rest, host)
+            _compare(made, host)
         rootfs.add(rest, made.root)
     if "mnt" in made.guards:
         mounts.make_private("/")
 
 
-def _compare(made: Enclosure, rest: tree.Tree, host: MountTable) -> None:
-    sources = [os.path.realpath(one.source) for one in rest.binds if isinstance(one.source, str)]
+def _compare(made: Enclosure, host: MountTable) -> None:
+    data = drawing.look(made.data)
+    sources = [os.path.realpath(path) for path in (*made.interpreter, *data.folders, *data.files, *made.readable)]
     with MountTable() as own:
         path = mounttable.differs(host.read(), own.read(), sources, but=os.path.realpath(made.scratch))
     if path is not None:

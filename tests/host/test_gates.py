@@ -305,19 +305,19 @@ WAITING = """
 import json, os, sys
 sys.path[:0] = {path!r}
 from boxes import box, drive
+from waiting import wait_until
+from sandbox import tree
 from sandbox.box import prepare
-from sandbox.linux import libc, mounts, namespaces
+from sandbox.linux import libc, mounts, namespaces, proctree
 
+{before}
 uid, gid = os.geteuid(), os.getegid()
 namespaces.unshare(("user", "mnt"))
 namespaces.write_maps(uid, gid, uid, gid)
 libc.mount(None, "/", None, 0x4000 | {propagation})
 SPOOL, ARCHIVE, USR = {spool!r}, {archive!r}, "/usr/share"
 prepared = prepare(box(SPOOL, {script!r}, level="contained", input_files=(ARCHIVE + "/cycle/run.nxs",)))
-from sandbox.linux import proctree
-import time
-while len(proctree.descendants(prepared.builder.pid, proctree.scan())) < 2:
-    time.sleep(0.01)
+wait_until(lambda: len(proctree.descendants(prepared.builder.pid, proctree.scan())) == 2, 60, "the box to stand")
 {act}
 with prepared.release() as running:
     drive(running)
@@ -332,13 +332,14 @@ open(ARCHIVE + "/cycle/run.nxs", "w").write("mounted")
 PRIVATE, SHARED = 0x4_0000, 0x10_0000
 
 
-def waited(tmp_path, script, act, propagation):
+def waited(tmp_path, script, act, propagation, before=""):
     """Run a box in a mount namespace of the test's own, in which something is mounted while it waits."""
     for name in ("spool", "archive/cycle"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "archive/cycle/run.nxs").write_text("bare")
     text = WAITING.format(
         path=sys.path,
+        before=before,
         propagation=propagation,
         spool=str(tmp_path / "spool"),
         archive=str(tmp_path / "archive"),
@@ -365,6 +366,14 @@ def test_where_they_are_not_shared_the_box_is_not_built_over_what_was_there_befo
     assert (verdict, said) == ("setup_failed", ""), sentence
     assert f"'{tmp_path}/archive/cycle' was mounted or unmounted on this host" in stale
     assert stale in sentence
+
+
+def test_a_box_that_is_built_after_the_word_does_not_show_what_was_there_before_either(tmp_path):
+    """Its namespace was made before it as well."""
+    verdict, sentence, said, stale = waited(tmp_path, READ, MOUNT, PRIVATE, before="tree.has_links = bool")
+
+    assert (verdict, said) == ("setup_failed", ""), sentence
+    assert f"'{tmp_path}/archive/cycle' was mounted or unmounted on this host" in stale
 
 
 def test_a_mount_elsewhere_changes_nothing(tmp_path):
