@@ -1,7 +1,8 @@
 """The blueprint of a box: what is worked out and written down before anything of the script exists.
 
 From a `Box` and its scratch come the script's file, the order for the harness, and the plan that builder and init carry
-through their forks. A box whose script is read from a slow file system, once its builder waits, is worked out twice.
+through their forks. When the builder waits already, and the script is read from a slow file system, file, order and
+program are worked out anew, and no more.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from sandbox import enclosure, handoff, levels
+from sandbox import enclosure, gate, handoff, levels
 from sandbox.enclosure import Enclosure, Sized
 from sandbox.environment import environment
 from sandbox.handoff import HandoffIn
@@ -21,6 +22,8 @@ from sandbox.linux import rlimits
 from sandbox.places import Places
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandbox.box import Box
     from sandbox.cgroup import Group
     from sandbox.scratch import Scratch
@@ -101,31 +104,58 @@ def plan_of(box: Box, scratch: Scratch, group: Group) -> Plan:
     Raises:
         ValueError: the box names no interpreter.
     """
+    places = places_of(box, scratch)
+    argv, env = program_of(box, scratch)
+    return Plan(
+        argv=argv,
+        env=env,
+        cwd=places.result if box.mode == "program" else places.work,
+        rlimits={} if "rlimits" in box.without else _rlimits(box, count_tasks=not group.holds("processes")),
+        processors=_processors(box.limits.cpus, scratch.token),
+        mute_after=box.mute_after,
+        handoff=places.handoff,
+        enclosure=enclosure_of(box, scratch),
+    )
+
+
+def program_of(box: Box, scratch: Scratch) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Returns the arguments and the environment of the program that the box is for.
+
+    Raises:
+        ValueError: the box names no interpreter.
+    """
     if not box.interpreter:
         raise ValueError("the interpreter is empty; name a program")
-    processors = _processors(box.limits.cpus, scratch.token)
     places = places_of(box, scratch)
     env = environment(
         token=scratch.token,
         home=places.home,
         tmp=places.tmp,
         interpreter=box.interpreter[0],
-        threads=len(processors) or len(os.sched_getaffinity(0)),
+        threads=len(_processors(box.limits.cpus, scratch.token)) or len(os.sched_getaffinity(0)),
         extra=box.env,
     )
     program = box.interpreter[0]
     if "/" not in program:
         program = shutil.which(program, path=env["PATH"]) or program
-    return Plan(
-        argv=(program, *box.interpreter[1:], places.harness, places.handoff),
-        env=env,
-        cwd=places.result if box.mode == "program" else places.work,
-        rlimits={} if "rlimits" in box.without else _rlimits(box, count_tasks=not group.holds("processes")),
-        processors=processors,
-        mute_after=box.mute_after,
-        handoff=places.handoff,
-        enclosure=enclosure_of(box, scratch),
-    )
+    return (program, *box.interpreter[1:], places.harness, places.handoff), env
+
+
+def amendment_of(box: Box, scratch: Scratch) -> bytes:
+    """Returns what a builder that waits is told, so that this box's program is run.
+
+    Raises:
+        ValueError: the box names no interpreter.
+    """
+    argv, env = program_of(box, scratch)
+    if box.level == "none":
+        return gate.amendment(argv, env, None)
+    return gate.amendment(argv, env, enclosure.amendment(*_needs(box)))
+
+
+def _needs(box: Box) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Returns what of the host the interpreter needs: folders and files, and links."""
+    return (box.closure.folders, box.closure.links) if box.closure else ((), {})
 
 
 def guards_wanted(box: Box) -> frozenset[str]:
@@ -153,6 +183,7 @@ def enclosure_of(box: Box, scratch: Scratch) -> Enclosure | None:
     if box.level == "none":
         return None
     limits = box.limits
+    interpreter, links = _needs(box)
     tmp = Sized(size=max(1, limits.tmp or limits.memory or _SIZE), inodes=limits.files or _FILES)
     hard = Sized(size=max(1, limits.output or _SIZE), inodes=(limits.files or _FILES) + _OWN_INODES)
     made = Enclosure(
@@ -162,8 +193,8 @@ def enclosure_of(box: Box, scratch: Scratch) -> Enclosure | None:
         data=box.input_files,
         readable=box.readable,
         hidden=(*box.hidden, os.path.abspath(box.spool)),
-        interpreter=box.closure.folders if box.closure else (),
-        links=box.closure.links if box.closure else {},
+        interpreter=interpreter,
+        links=links,
         tmp=tmp,
         hard=hard if box.level == "hostile" else None,
     )

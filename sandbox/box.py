@@ -29,7 +29,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from sandbox import blueprint, builder, enclosure, gate, levels
+from sandbox import blueprint, builder, enclosure, levels
 from sandbox.cgroups import Groups
 from sandbox.channels import Channels
 from sandbox.ending import not_built
@@ -122,14 +122,12 @@ class Prepared:
         box: Box,
         scratch: Scratch,
         channels: Channels,
-        group: Group,
         running: Running,
     ) -> None:
         """Takes over what `prepare` made."""
         self._box = box
         self._scratch = scratch
         self._channels = channels
-        self._group = group
         self._running = running
         #: Pid and start time of the builder.
         self.builder = running.builder
@@ -187,7 +185,7 @@ class Prepared:
             step.name = "handoff"
             blueprint.write_order(self._scratch, box)
             step.name = "plan"
-            self._channels.tell(gate.amendment(blueprint.plan_of(box, self._scratch, self._group)))
+            self._channels.tell(blueprint.amendment_of(box, self._scratch))
         except (OSError, ValueError, TypeError) as error:
             told = self._running.not_built()
             raise (BoxError(told) if told else _failed(step, error)) from error
@@ -265,7 +263,7 @@ def prepare(box: Box) -> Prepared:
         builder=identity,
         guards=blueprint.guards_of(box.level, plan, group),
     )
-    return Prepared(box=box, scratch=scratch, channels=channels, group=group, running=running)
+    return Prepared(box=box, scratch=scratch, channels=channels, running=running)
 
 
 def _group(box: Box, token: str) -> Group:

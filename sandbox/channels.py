@@ -108,6 +108,10 @@ class Channels:
         """Returns the epoll descriptor."""
         return self._epoll.fileno()
 
+    def wait(self, seconds: float) -> None:
+        """Waits until there is something to take, at most so long."""
+        self._epoll.poll(seconds)
+
     def watch(self, child: int) -> None:
         """Lets the end of a child of this process wake the caller too, where the kernel can (Linux 5.3).
 
@@ -125,7 +129,9 @@ class Channels:
     def wait_for_child(self, seconds: float) -> None:
         """Waits for the end of the watched child, at most so long; where the kernel cannot watch, a short while."""
         if self._child >= 0:
-            select.select([self._child], [], [], seconds)
+            poll = select.poll()  # not select(2): the caller may have more than 1 023 descriptors
+            poll.register(self._child, select.POLLIN)
+            poll.poll(seconds * 1000)
         else:
             time.sleep(min(seconds, _LOOK))
 

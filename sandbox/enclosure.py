@@ -109,9 +109,10 @@ class Enclosure:
         same = interpreter == self.interpreter and links == self.links
         return {"interpreter": interpreter, "links": links, "rest": self.rest if same else None}
 
-    def amendment(self) -> dict[str, Any]:
-        """Returns what another interpreter changes, as plain JSON."""
-        return {"interpreter": self.interpreter, "links": dict(self.links)}
+
+def amendment(interpreter: tuple[str, ...], links: Mapping[str, str]) -> dict[str, Any]:
+    """Returns what another interpreter changes, as plain JSON; `Enclosure.amended` reads it."""
+    return {"interpreter": interpreter, "links": dict(links)}
 
 
 def leave_host(made: Enclosure) -> None:

@@ -16,9 +16,13 @@ import json
 import os
 import struct
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from sandbox import enclosure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sandbox.init import Plan
 
 GO: Final = b"G"
@@ -27,9 +31,15 @@ _AMEND: Final = b"P"
 _LENGTH: Final = struct.Struct("<I")
 
 
-def amendment(plan: Plan) -> bytes:
-    """Returns what is said at a gate so that the program of another plan is run."""
-    told = {"argv": plan.argv, "env": dict(plan.env), "enclosure": plan.enclosure and plan.enclosure.amendment()}
+def amendment(argv: Sequence[str], env: Mapping[str, str], shown: Mapping[str, Any] | None) -> bytes:
+    """Returns what is said at a gate so that another program is run.
+
+    Args:
+        argv: its arguments.
+        env: its environment.
+        shown: what it needs to see (`enclosure.amendment`); None in a box that is not closed.
+    """
+    told = {"argv": argv, "env": dict(env), "enclosure": shown}
     body = json.dumps(told).encode()
     return _AMEND + _LENGTH.pack(len(body)) + body
 
@@ -68,7 +78,9 @@ def say(fd: int, words: bytes) -> None:
 
 def pass_on(fd: int, plan: Plan, known: Plan) -> None:
     """Lets the next one go, with the plan unless that is the one it knows."""
-    say(fd, GO if plan is known else amendment(plan) + GO)
+    made = plan.enclosure
+    shown = enclosure.amendment(made.interpreter, made.links) if made else None
+    say(fd, GO if plan is known else amendment(plan.argv, plan.env, shown) + GO)
     os.close(fd)
 
 

@@ -6,11 +6,8 @@ turn takes what the pipes hold, measures what is due, and compares what is wante
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import os
-import select
-import signal
 import time
 from typing import TYPE_CHECKING, Final, Self
 
@@ -20,12 +17,13 @@ from sandbox.builder import STALE
 from sandbox.cgroup import CgroupFacts
 from sandbox.ending import Ending, conclude
 from sandbox.evidence import Evidence
+from sandbox.forked import CLOSING, PATIENCE, Forked
 from sandbox.linux import proctree
 from sandbox.linux.proctree import Identity
 from sandbox.logspool import FLOOD_FACTOR
 from sandbox.meter import FIRST, PRIVATE, Breach, Meter
 from sandbox.outcome import Mark
-from sandbox.rescue import Rescue, dismiss, keep_awake
+from sandbox.rescue import Rescue, keep_awake
 from sandbox.sampler import TreeSampler
 from sandbox.verdict import KillReason
 from sandbox.volume import Volume
@@ -43,14 +41,10 @@ if TYPE_CHECKING:
     from sandbox.scratch import Scratch
     from sandbox.verdict import SetupFailure
 
-#: What the init gets to prove an empty tree, in seconds, before the shepherd ends it itself.
-_PATIENCE: Final = 2.0
 #: Seconds between two rescues, between two looks for the builder's end, and between two looks after our own processes.
 _RESCUE_EVERY: Final = 0.02
 _LOOK: Final = 0.002
 _AWAKE_EVERY: Final = 1.0
-#: What `close` gives a box that still runs, in seconds.
-_CLOSING: Final = 30.0
 #: Guards under which nobody but the init can have reported, and nobody adopts an orphan but the init.
 _WALLS: Final = frozenset({"user", "pid", "capabilities", "no_new_privs", "hidden_init"})
 #: Reasons that leave no time: in a grace the host's memory or disk would fill up.
@@ -97,12 +91,10 @@ class Running:
         self._group = group
         self._counted = CgroupFacts()
         self._group_problem = ""
-        self._builder = builder
-        self._builder_status: int | None = None
+        self._builder = Forked(builder, channels, scratch.token)
         self._guards = guards
         #: Whether the init is out of the script's reach and nobody in the tree can outlive it: its word is the proof.
         self._walled = guards.keys() >= _WALLS
-        self._channels.watch(builder.pid)
         self._evidence = Evidence()
         self._phase = Phase.RUNNING
         self._reason: KillReason | None = None
@@ -137,7 +129,7 @@ class Running:
         """Takes what the building has told so far, so that nothing of it has to be done when the box is let go."""
         self._channels.drain()
         self._hear(time.monotonic())
-        self._builder_is_gone()
+        self._builder.is_gone()
 
     def not_built(self) -> SetupFailure | None:
         """Returns the step of the building that failed, if it was told."""
@@ -162,25 +154,10 @@ class Running:
         self._channels.hang_up()  # each of them finds its gate shut, and ends
         empty = False
         try:
-            self._see_abandoned()
+            self._builder.await_surrender(self._evidence.init)
             empty = True
         finally:
             self._give_back(empty=empty)
-
-    def _see_abandoned(self) -> None:
-        patience = time.monotonic() + _PATIENCE
-        while not self._builder_is_gone() and time.monotonic() < patience:
-            self._channels.wait_for_child(max(0.0, patience - time.monotonic()))
-        if self._builder_status is not None and os.WIFEXITED(self._builder_status):
-            return  # and has waited for all that was below it
-        rescue = Rescue(self._builder, self._evidence.init)
-        until = time.monotonic() + _CLOSING
-        while not self._builder_is_gone() or not rescue.turn():
-            if time.monotonic() >= until:
-                raise TimeoutError(f"the builder of box {self.token} still lives {_CLOSING:g} s after SIGKILL")
-            if not self._builder_is_gone():  # one of them is stopped; not waited for, its pid is still its own
-                os.kill(self._builder.pid, signal.SIGKILL)
-            time.sleep(_LOOK)
 
     # What the caller reads
 
@@ -207,7 +184,7 @@ class Running:
     @property
     def builder(self) -> Identity:
         """Names the builder."""
-        return self._builder
+        return self._builder.identity
 
     @property
     def out_fd(self) -> int:
@@ -259,7 +236,7 @@ class Running:
         evidence = self._evidence
         return {
             "token": self.token,
-            "builder": self._builder,
+            "builder": self.builder,
             "init": evidence.init,
             "script": None if evidence.inside is not None else evidence.script,
             "phase": self._phase.name.lower(),
@@ -399,12 +376,12 @@ class Running:
         self._closed = True
         try:
             self._end_at_once()
-            self._await_builder()
+            self._builder.await_end()
         finally:
             self._give_back(empty=self.ended)
 
     def _give_back(self, *, empty: bool) -> None:
-        dismiss(self._builder)
+        self._builder.dismiss()
         self._channels.close()
         if self._meter:
             self._meter.close()
@@ -444,7 +421,7 @@ class Running:
             )
         if evidence.status is not None and self._phase in {Phase.RUNNING, Phase.ASKED}:
             self._phase = Phase.LEAVING  # RUNNING, ASKED -> LEAVING
-            self._patience_at = now + init.SETTLE + _PATIENCE
+            self._patience_at = now + init.SETTLE + PATIENCE
 
     def _take(self, given: tuple[int, ...]) -> None:
         """Takes the roots of the box's own file systems: /tmp, /dev/shm, and the sized scratch with two folders."""
@@ -488,7 +465,7 @@ class Running:
 
     def _kill(self, now: float) -> None:
         self._phase = Phase.KILLING  # RUNNING, ASKED -> KILLING
-        self._patience_at = now + _PATIENCE
+        self._patience_at = now + PATIENCE
         self._keep_awake()
         if not self._channels.say(init.KILL):
             self._patience_at = now
@@ -499,30 +476,30 @@ class Running:
 
     def _start_rescue(self, now: float) -> None:
         self._phase = Phase.RESCUE  # KILLING, LEAVING, RUNNING, ASKED -> RESCUE
-        self._rescue = Rescue(self._builder, self._evidence.init)
+        self._rescue = Rescue(self.builder, self._evidence.init)
         self._patience_at = now
 
     def _keep_awake(self) -> None:
-        keep_awake(self._builder)
+        keep_awake(self.builder)
         keep_awake(self._evidence.init)
 
     def _look_for_end(self, now: float) -> None:
         if self._told_empty():
             self._end()
             return
-        gone = self._builder_is_gone()
+        gone = self._builder.is_gone()
         if self._phase is Phase.RESCUE:
             self._go_on_rescuing(now, gone=gone)
         elif gone and self._channels.reports.closed:
             # Both ends of our own chain are gone. A builder that ended by itself has waited for the init.
             proven = self._evidence.empty or (self._evidence.setup is not None and self._evidence.script is None)
-            if proven and os.WIFEXITED(self._builder_status or 0) and self._group_is_empty():
+            if proven and self._builder.ended_by_itself and self._group_is_empty():
                 self._end()
             else:
                 self._start_rescue(now)
-        elif gone and self._patience_at > now + _PATIENCE:
+        elif gone and self._patience_at > now + PATIENCE:
             # The init saw that and ends the tree; if the script has stopped it, it cannot.
-            self._patience_at = now + _PATIENCE
+            self._patience_at = now + PATIENCE
             if self._phase in {Phase.RUNNING, Phase.ASKED}:
                 self._phase = Phase.KILLING  # RUNNING, ASKED -> KILLING
                 self._keep_awake()
@@ -561,47 +538,23 @@ class Running:
             return True
         return empty
 
-    def _builder_is_gone(self) -> bool:
-        if self._builder_status is None:
-            try:
-                pid, status = os.waitpid(self._builder.pid, os.WNOHANG)
-            except ChildProcessError:
-                pid, status = self._builder.pid, -1  # somebody else took its status; nothing is known of it
-            if pid:
-                self._builder_status = status
-                self._channels.unwatch()
-        return self._builder_status is not None
-
     def _end(self) -> None:
         self._phase = Phase.ENDED  # any -> ENDED
         self._channels.drain_rest()
         if self._evidence.inside is not None and self._evidence.script:  # gone before anybody looked
             self._evidence.script, self._evidence.inside = Identity(0, self._evidence.script.start), None
         self._counted = self._group.facts()
-        if self._builder_is_gone():
-            dismiss(self._builder)
-
-    def _await_builder(self) -> None:
-        """Waits until our own processes are gone as well, whose tree is empty; such as have been stopped are killed."""
-        patience = time.monotonic() + _PATIENCE
-        deadline = patience + _CLOSING
-        while not self._builder_is_gone():
-            now = time.monotonic()
-            if now >= patience:  # its death takes the init along
-                os.kill(self._builder.pid, signal.SIGKILL)
-            if now >= deadline:
-                raise TimeoutError(f"the builder of box {self.token} still lives {_CLOSING:g} s after SIGKILL")
-            self._channels.wait_for_child(max(0.001, patience - now))
+        if self._builder.is_gone():
+            self._builder.dismiss()
 
     def _end_at_once(self) -> None:
         self.stop(KillReason.cancelled)
-        deadline = time.monotonic() + _CLOSING
+        deadline = time.monotonic() + CLOSING
         while not self.ended:
             self.hurry()
             wake_at = self.deadline()
             now = time.monotonic()
             if now > deadline:
-                raise TimeoutError(f"processes of box {self.token} still live {_CLOSING:g} s after SIGKILL")
-            with contextlib.suppress(InterruptedError):
-                select.select([self.fileno()], [], [], max(0.0, min((wake_at or now) - now, 0.1)))
+                raise TimeoutError(f"processes of box {self.token} still live {CLOSING:g} s after SIGKILL")
+            self._channels.wait(max(0.0, min((wake_at or now) - now, 0.1)))
             self.pump(time.monotonic())

@@ -40,6 +40,10 @@ def standing(prepared):
 # --- the words --------------------------------------------------------------------------------------------------------
 
 
+def amendment(plan) -> bytes:
+    return gate.amendment(plan.argv, plan.env, None)
+
+
 def pipe_with(words: bytes) -> int:
     read, write = os.pipe()
     os.write(write, words)
@@ -50,19 +54,19 @@ def pipe_with(words: bytes) -> int:
 def test_the_last_plan_that_is_told_before_the_word_is_the_one():
     other = Plan(argv=("/bin/sh", "-c", "ü"), env={"B": "x" * 10_000}, cwd="/", rlimits={})
 
-    told = gate.wait(pipe_with(gate.amendment(PLAN) + gate.amendment(other) + gate.GO), PLAN)
+    told = gate.wait(pipe_with(amendment(PLAN) + amendment(other) + gate.GO), PLAN)
 
     assert (told.argv, told.env, told.cwd) == (other.argv, other.env, PLAN.cwd)
     assert gate.wait(pipe_with(gate.GO), PLAN) is PLAN
 
 
-@pytest.mark.parametrize("words", [b"", b".", gate.STANDS, gate.amendment(PLAN)])
+@pytest.mark.parametrize("words", [b"", b".", gate.STANDS, amendment(PLAN)])
 def test_a_gate_that_is_shut_lets_nobody_through(words):
     assert gate.wait(pipe_with(words), PLAN) is None
 
 
 def test_a_plan_that_breaks_off_is_an_error():
-    words = gate.amendment(PLAN)
+    words = amendment(PLAN)
     for length in (1, 3, 5, len(words) - 1):
         with pytest.raises(OSError, match="is gone"):
             gate.wait(pipe_with(words[:length]), PLAN)
@@ -169,7 +173,7 @@ def test_a_box_without_pids_of_its_own_leaves_no_child_to_its_shepherd(tmp_path)
 @levels
 @pytest.mark.parametrize("stopped", ["builder", "init", "script"])
 def test_a_box_whose_processes_are_stopped_is_given_up_too(tmp_path, level, stopped, monkeypatch):
-    monkeypatch.setattr("sandbox.running._PATIENCE", 0.1)
+    monkeypatch.setattr("sandbox.forked.PATIENCE", 0.1)
     prepared = prepare(box(tmp_path, "pass", level=level))
     init, script = standing(prepared)
     who = {"builder": prepared.builder, "init": init.identity, "script": script.identity}[stopped]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from waiting import wait_until
 from sandbox import copyout
 from sandbox.box import BoxError, prepare, run, start
 from sandbox.limits import MiB
-from sandbox.linux import proctree
+from sandbox.linux import proctree, rlimits
 from sandbox.verdict import KillReason, Verdict
 
 IGNORE_ALL = "import signal\nfor n in set(range(1, 65)) - {9, 17, 19, 32, 33}: signal.signal(n, signal.SIG_IGN)\n"
@@ -49,6 +50,21 @@ def test_a_script_that_returns_is_completed_and_its_results_are_listed(tmp_path)
     assert outcome.usage.wall.exact
     assert outcome.usage.cpu.value > 0
     assert outcome.usage.peak_memory.value > MiB
+
+
+def test_a_caller_with_more_descriptors_than_select_takes_runs_and_closes_boxes(tmp_path):
+    """`run` is a library call too; select(2) takes no descriptor above 1023."""
+    assert rlimits.raise_open_files() >= 4096, "the hard limit of open files is too low; set: ulimit -Hn 4096"
+    with contextlib.ExitStack() as opened:
+        for _ in range(1100):
+            opened.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+        assert outcome_of(box(tmp_path, "print('hello')")).verdict is Verdict.completed
+        running = start(box(tmp_path, "import time\nprint('up', flush=True)\ntime.sleep(600)"))
+        drive(running, says("up"))
+        running.close()
+
+    assert running.ended
 
 
 def test_module_mode_calls_main_with_input_and_output(tmp_path):
