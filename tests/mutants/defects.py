@@ -513,8 +513,8 @@ MUTANTS = (
         changes=(
             (
                 "sandbox/blueprint.py",
-                "argv=(program, *box.interpreter[1:], places.harness, places.handoff),",
-                "argv=(program, *box.interpreter[1:], places.harness, places.handoff, box.script.decode()),",
+                "return (program, *box.interpreter[1:], places.harness, places.handoff), env",
+                "return (program, *box.interpreter[1:], places.harness, places.handoff, box.script.decode()), env",
             ),
             ("sandbox/harness.py", "    if len(folders) != 1:\n", "    if not folders:\n"),
         ),
