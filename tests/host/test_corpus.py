@@ -178,8 +178,8 @@ class _Watched:
         self.stage = corpus.Stage(SLEEPER, STRONGEST, str(folder))
         self.host = corpus.Host(self.stage)
 
-    def told(self):
-        return " ".join(self.host.changes("feedfacefeedface"))
+    def told(self, **how):
+        return " ".join(self.host.changes("feedfacefeedface", **how))
 
 
 def test_an_unchanged_host_shows_no_change(tmp_path):
@@ -219,6 +219,50 @@ def test_a_scratch_and_a_changed_input_and_memory_show(tmp_path):
     assert "data changed" in told
     assert "has grown by" in told
     assert sum(map(len, kept)) > corpus.GROWTH
+
+
+@pytest.fixture
+def segment(tmp_path):
+    """Leave shared memory whose maker is gone; it is removed in the end."""
+    made = []
+
+    def elsewhere(call: str) -> int:
+        text = f"import ctypes; print(ctypes.CDLL(None).{call})"
+        return int(subprocess.check_output([sys.executable, "-I", "-S", "-c", text]))
+
+    def leave() -> int:
+        made.append(elsewhere("shmget(0, 4096, 0o1600)"))
+        return made[0]
+
+    def remove() -> None:
+        for number in made:
+            assert elsewhere(f"shmctl({number}, 0, None)") == 0
+        made.clear()
+
+    leave.remove = remove
+    yield leave
+    remove()
+
+
+def test_shared_memory_that_is_left_shows(tmp_path, segment):
+    watched = _Watched(tmp_path)
+    number = segment()
+    assert watched.told(patience=0.05) == f"SysV shared memory {number} is left"
+
+
+def test_shared_memory_of_somebody_elses_box_that_goes_meanwhile_does_not_show(tmp_path, segment, monkeypatch):
+    watched = _Watched(tmp_path)
+    number = segment()
+    looks = []
+
+    def orphaned(look=corpus._orphaned_shm):
+        looks.append(look())
+        segment.remove()
+        return looks[-1]
+
+    monkeypatch.setattr(corpus, "_orphaned_shm", orphaned)
+    assert watched.told() == ""
+    assert str(number) in looks[0]
 
 
 @pytest.mark.skipif(not ROOT or not GROUPS, reason="only who may make a control group can leave one")
