@@ -12,7 +12,7 @@ from scenarios import STORIES, open_site
 
 POINTS = faultpoints.load()
 #: One point in so many is killed at in every test run, spread over all stories; the soak takes the rest.
-SHARE = 3
+SHARE = 5
 OVERTAKING = re.compile(r"^supervisor store\.\S+ (?:remembered-)?cancel (?:before|after)$")
 REGENERATE = "the code has other fail-points than the list; run: python tests/fleet/points.py --write"
 

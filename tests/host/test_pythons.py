@@ -17,6 +17,12 @@ from sandbox import harness
 #: What every Python can run; the slow one shows nothing about a version.
 PORTABLE = tuple(script for script in SCRIPTS if not script.needs and script.verdict != "wall_limit")
 RUNNING = "{}.{}.{}".format(*sys.version_info)
+#: The oldest and the newest in every test run, those between them in the soak.
+ENDS = (next(iter(pythons())), next(reversed(pythons())))
+BY_AGE = [
+    pytest.param(path, id=version, marks=[] if version in ENDS else [pytest.mark.soak])
+    for version, path in pythons().items()
+]
 
 
 def test_the_running_python_is_always_among_those_that_are_tried():
@@ -26,7 +32,7 @@ def test_the_running_python_is_always_among_those_that_are_tried():
     assert minors[0] >= OLDEST
 
 
-@pytest.mark.parametrize("python", pythons().values(), ids=pythons().keys())
+@pytest.mark.parametrize("python", BY_AGE)
 def test_the_scripts_of_the_field_end_alike_under_every_python(python, tmp_path):
     assert fieldscripts.under(python, PORTABLE, tmp_path) == []
 

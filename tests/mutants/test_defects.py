@@ -124,6 +124,7 @@ def test_the_defect_is_noticed_when_it_comes_back(mutant, copy):
         assert any(re.search(mutant.fails_by, text) for text in messages), f"{test} failed by {messages}:\n{said}"
 
 
+@pytest.mark.soak  # these tests pass beside it anyway; that the copy is complete is seen below
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("file", sorted({test.split("::")[0] for test in NAMED}))
 def test_without_a_defect_the_same_tests_pass(file, copy):
