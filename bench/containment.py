@@ -340,7 +340,7 @@ def bench_start(folder: str, rounds: int, programs: list[str], opponent: Opponen
     with instead(("/bin/true",), {}):
         prepared = box.prepare(a_box(spool, data, "off"))
     try:
-        plan = blueprint.plan_of(prepared._box, prepared._scratch, prepared._group)
+        plan = blueprint.plan_of(prepared._box, prepared._scratch, prepared._running._group)
         tree = enclosure.draw_whole(plan.enclosure).ground
         env = {name: value for name, value in plan.env.items() if name != "AUTOREDUCE_BOX"}
         wrap = bubblewrap(tree, replace(plan, env=env), folder) if shutil.which("bwrap") else None
