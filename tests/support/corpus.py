@@ -551,10 +551,7 @@ class Host:
             patience: seconds in which shared memory may go that a box of somebody else left.
         """
         found = []
-        deadline = time.monotonic() + 2
-        while (left := self._below_now() - self._below) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        if left:
+        if left := _lasting(lambda: self._below_now() - self._below, 2.0):
             found.append(f"processes are left: {sorted(left)}")
         if token:
             found += [f"process {process.pid} carries the token" for process in proctree.carriers(token)]
@@ -565,9 +562,7 @@ class Host:
         found += [
             f"{what} changed: {_contrast(was, now[what])}" for what, was in self._still.items() if now[what] != was
         ]
-        deadline = time.monotonic() + patience
-        while (orphans := _orphaned_shm() - self._shm) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        orphans = _lasting(lambda: _orphaned_shm() - self._shm, patience)
         found += [f"SysV shared memory {number} is left" for number in orphans]
         if (descriptors := _descriptors()) != self._fds:
             found.append(f"descriptors changed: {_contrast(self._fds, descriptors)}")
@@ -578,6 +573,14 @@ class Host:
     @staticmethod
     def _below_now() -> set[int]:
         return _below_me()
+
+
+def _lasting(look: Callable[[], set[Any]], patience: float) -> set[Any]:
+    """Returns what is still to be seen, looked for until nothing is or the seconds are over."""
+    deadline = time.monotonic() + patience
+    while (seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return seen
 
 
 def _below_me() -> set[int]:
