@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandbox.channels import Channels
     from sandbox.linux.proctree import Identity
 
-#: What it gets to end by itself, and then to end by SIGKILL, in seconds.
+#: What builder and init get to do what they were told, and then to be gone after SIGKILL, in seconds.
 PATIENCE: Final = 2.0
 CLOSING: Final = 30.0
 #: Seconds between two turns of a rescue.
