@@ -15,6 +15,7 @@ import sys
 import time
 import uuid
 
+import lease
 import pytest
 from brokertrace import BrokerTrace
 from fleethistory import checked
@@ -184,17 +185,22 @@ def test_a_run_whose_data_came_late_is_tried_again_by_another_host(fleet, trace,
     data = fleet.any.data(run)
     counts = data.read_bytes()
     data.unlink()
-    supervisor = fleet["other"].child.pid
-    os.kill(supervisor, signal.SIGSTOP)
+    first, other = fleet["one"], fleet["other"].child.pid
+    # It stands still with the lock in hand, and its supervisor's copy is gone: that one can be stopped without it.
+    first.arm("shepherd", "store.fsync-folder not-before after", "stop")
+    os.kill(other, signal.SIGSTOP)
     try:
         fleet.send(job, body, to="one")
-        fleet.until(lambda: durable.exists(fleet.layout.job(job).not_before), "the first attempt to be over")
+        shepherd = fleet.until(first.stopped, "the first attempt to be over but for its outcome")
     finally:
-        os.kill(supervisor, signal.SIGCONT)
-    supervisor = fleet["one"].child.pid
+        os.kill(other, signal.SIGCONT)
+    lock = os.path.realpath(fleet.layout.rb(rb).root)
+    supervisor = first.child.pid
+    fleet.until(lambda: not lease.locks_of(supervisor, lock), "the supervisor to have let go of the lock")
     os.kill(supervisor, signal.SIGSTOP)
     try:
         data.write_bytes(counts)
+        os.kill(shepherd.pid, signal.SIGCONT)
         fleet.until(lambda: fleet.begun(job), "another host to try it again")
     finally:
         os.kill(supervisor, signal.SIGCONT)

@@ -13,14 +13,12 @@ import os
 from typing import TYPE_CHECKING
 
 from sandbox.linux import libc
+from sandbox.linux.syscalls import number_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sandbox.linux.proctree import Process
-
-#: The number of pidfd_getfd(2), the same on every machine since Linux 5.6.
-_PIDFD_GETFD = 438
 
 
 def end(processes: Iterable[Process], folder: str) -> set[int]:
@@ -31,27 +29,29 @@ def end(processes: Iterable[Process], folder: str) -> set[int]:
     """
     had = set()
     for process in processes:
-        for fd in _locks(process.pid, folder):
-            _unlock(process.pid, fd)
+        for fd in locks_of(process.pid, folder):
+            unlock(process.pid, fd)
             had.add(process.pid)
     return had
 
 
-def _locks(pid: int, folder: str) -> list[int]:
-    found = []
+def locks_of(pid: int, folder: str) -> dict[int, str]:
+    """Return the descriptors of files called `lock` below `folder` that a process has open, and their paths."""
+    found = {}
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for name in os.listdir(f"/proc/{pid}/fd"):
             with contextlib.suppress(FileNotFoundError):
                 path = os.readlink(f"/proc/{pid}/fd/{name}")
                 if path.startswith(folder + os.sep) and os.path.basename(path) == "lock":
-                    found.append(int(name))
+                    found[int(name)] = path
     return found
 
 
-def _unlock(pid: int, number: int) -> None:
+def unlock(pid: int, number: int) -> None:
+    """Release the lock of another process's descriptor."""
     pidfd = os.pidfd_open(pid)
     try:
-        fd = libc.syscall("pidfd_getfd", _PIDFD_GETFD, pidfd, number, 0)
+        fd = libc.syscall("pidfd_getfd", number_here("pidfd_getfd"), pidfd, number, 0)
     finally:
         os.close(pidfd)
     try:
