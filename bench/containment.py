@@ -170,13 +170,9 @@ def spawn(argv: list[str], env: dict[str, str], files: tuple[str, ...] = ()) -> 
 
 def turn(running: Running) -> None:
     """The loop of a shepherd."""
-    poll = select.poll()
-    poll.register(running.fileno(), select.POLLIN)
     while not running.ended:
         running.pump(time.monotonic())
-        wake_at = running.deadline()
-        if wake_at is not None:
-            poll.poll(max(0.0, wake_at - time.monotonic()) * 1000 + 1)
+        running.wait()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import json
 import os
-import select
 import statistics
 import sys
 import tempfile
@@ -91,16 +90,12 @@ def boxed(spool: str) -> dict[str, float]:
     prepared = box.prepare(made)
     marks.append(time.perf_counter())
     running = prepared.release()
-    poll = select.poll()
-    poll.register(running.fileno(), select.POLLIN)
     exited = None
     while not running.ended:
         running.pump(time.monotonic())
         if exited is None and running.facts()["status"] is not None:
             exited = time.perf_counter()
-        wake_at = running.deadline()
-        if wake_at is not None:
-            poll.poll(max(0.0, wake_at - time.monotonic()) * 1000 + 1)
+        running.wait()
     marks.append(time.perf_counter())
     outcome = running.outcome()
     marks.append(time.perf_counter())

@@ -22,7 +22,6 @@ builder can be recorded somewhere before anything of the script exists.
 from __future__ import annotations
 
 import contextlib
-import select
 import signal
 import threading
 import time
@@ -336,8 +335,6 @@ def run(
         return not_built(error.failure, box.limits)
     with _signals_noted() as noted, prepared.release() as running:
         served = 0
-        poll = select.poll()
-        poll.register(running.fileno(), select.POLLIN)
         while not running.ended:
             running.pump(time.monotonic())
             if len(noted) > served:
@@ -348,10 +345,7 @@ def run(
                     running.hurry()
             if on_tick:
                 on_tick(running)
-            wake_at = running.deadline()
-            if wake_at is not None:
-                # Rounded up: a poll that returns just before the timer would spin.
-                poll.poll(max(0.0, wake_at - time.monotonic()) * 1000 + 1)
+            running.wait()
         outcome = running.outcome()
         return collect(running, outcome) if collect else outcome
 

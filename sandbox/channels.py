@@ -109,8 +109,8 @@ class Channels:
         return self._epoll.fileno()
 
     def wait(self, seconds: float) -> None:
-        """Waits until there is something to take, at most so long."""
-        self._epoll.poll(seconds)
+        """Waits until there is something to take, at most so long; never shorter, which would make a caller spin."""
+        self._epoll.poll(seconds)  # rounded up to whole milliseconds by Python
 
     def watch(self, child: int) -> None:
         """Lets the end of a child of this process wake the caller too, where the kernel can (Linux 5.3).

@@ -298,7 +298,9 @@ class _Init:
                 )
 
     def _pause(self, seconds: float) -> None:
-        if select.select([self._wake], [], [], seconds)[0]:
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        if poll.poll(seconds * 1000):
             os.read(self._wake, 4096)
 
 

@@ -1,12 +1,14 @@
 """One running box, seen from its shepherd: a state machine that a loop of the caller turns.
 
-The caller waits until `fileno()` is readable or `deadline()` has come, calls `pump`, and goes on until `ended`. Every
-turn takes what the pipes hold, measures what is due, and compares what is wanted with what is.
+The caller waits until `fileno()` is readable or `deadline()` has come, which `wait` does for a box alone, calls `pump`,
+and goes on until `ended`. Every turn takes what the pipes hold, measures what is due, and compares what is wanted with
+what is.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 import os
 import time
 from typing import TYPE_CHECKING, Final, Self
@@ -273,6 +275,12 @@ class Running:
         if self._channels.reports.closed and self._phase is not Phase.RESCUE and not self._channels.watches:
             times.append(time.monotonic() + _LOOK)
         return min(times)
+
+    def wait(self, most: float = math.inf) -> None:
+        """Waits until `pump` has something to do, at most so many seconds; at once when the run has ended."""
+        deadline = self.deadline()
+        if deadline is not None:
+            self._channels.wait(max(0.0, min(deadline - time.monotonic(), most)))
 
     def pump(self, now: float) -> None:
         """Turns the machine once; never blocks.
@@ -552,9 +560,7 @@ class Running:
         deadline = time.monotonic() + CLOSING
         while not self.ended:
             self.hurry()
-            wake_at = self.deadline()
-            now = time.monotonic()
-            if now > deadline:
+            if time.monotonic() > deadline:
                 raise TimeoutError(f"processes of box {self.token} still live {CLOSING:g} s after SIGKILL")
-            self._channels.wait(max(0.0, min((wake_at or now) - now, 0.1)))
+            self.wait(0.1)
             self.pump(time.monotonic())

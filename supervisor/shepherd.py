@@ -213,7 +213,7 @@ class Shepherd:
             running.hurry()
         while not running.ended:
             running.pump(time.monotonic())
-            select.select([running.fileno()], [], [], 0.1)
+            running.wait(0.1)
 
 
 def identity_of(pid: int) -> Identity:

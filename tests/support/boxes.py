@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import select
 import sys
 import textwrap
 import time
@@ -59,18 +58,13 @@ def box(spool: object, script: str, **changes: Any) -> Box:
 def drive(running: Running, until: Callable[[Running], object] | None = None, timeout: float = PATIENCE) -> Any:
     """Turn the box until it has ended, or until something is true, and return that."""
     deadline = time.monotonic() + timeout
-    poll = select.poll()
-    poll.register(running.fileno(), select.POLLIN)
     while True:
         answer = until(running) if until else running.ended
         if answer:
             return answer
         assert not running.ended, f"the box ended first: {running.facts()} {running.logs.stderr.text()!r}"
-        now = time.monotonic()
-        assert now < deadline, f"waited {timeout} s in vain: {running.facts()}"
-        wake_at = running.deadline()
-        assert wake_at is not None
-        poll.poll(min(max(0.0, wake_at - now), 0.05) * 1000 + 1)
+        assert time.monotonic() < deadline, f"waited {timeout} s in vain: {running.facts()}"
+        running.wait(0.05)
         running.pump(time.monotonic())
 
 
