@@ -147,7 +147,7 @@ def test_nothing_lives_on_when_one_of_ours_is_killed(tmp_path, level, victim):
         time.sleep(600)
         """
     with start(box(tmp_path, text, level=level)) as running:
-        drive(running, says("ready"))
+        drive(running, says("ready", known=True))
         who = running.builder if victim == "builder" else running.tree()
         os.kill(who.pid, signal.SIGKILL)
         drive(running)
@@ -163,7 +163,7 @@ def test_nothing_lives_on_when_the_shepherd_is_killed(tmp_path, level):
     from boxes import box, drive, says
     from sandbox.box import start
     running = start(box({str(tmp_path)!r}, {SLEEP!r}, level={level!r}))
-    drive(running, says("ready"))
+    drive(running, says("ready", known=True))
     print(running.token, running.tree().pid, flush=True)
     import time
     time.sleep(600)
@@ -213,7 +213,7 @@ def test_a_run_that_is_asked_to_end_may_do_so_itself(tmp_path, level):
 @levels
 def test_the_pids_of_a_run_are_those_of_the_host(tmp_path, level):
     with start(box(tmp_path, SLEEP, level=level)) as running:
-        drive(running, says("ready"))
+        drive(running, says("ready", known=True))
         init, script = running.tree(), running.facts()["script"]
         assert proctree.look(init.pid).ppid == running.builder.pid
         assert proctree.look(script.pid).ppid == init.pid

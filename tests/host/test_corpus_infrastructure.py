@@ -77,7 +77,7 @@ def test_a_builder_that_is_killed_before_it_begins_is_a_failure_of_the_set_up(tm
 def test_a_builder_or_init_that_is_killed_takes_the_run_along(tmp_path, victims):
     """170 as well: the host's out-of-memory killer ends an init by SIGKILL, like anybody else."""
     with start(contained(tmp_path, WAITING)) as running:
-        drive(running, says("ready"))
+        drive(running, says("ready", known=True))
         for victim in victims:
             os.kill(running.facts()[victim].pid, signal.SIGKILL)
         outcome = ended(running)
@@ -87,7 +87,7 @@ def test_a_builder_or_init_that_is_killed_takes_the_run_along(tmp_path, victims)
 
 def test_a_script_that_somebody_else_kills_is_not_told_as_out_of_memory(tmp_path):
     with start(contained(tmp_path, WAITING)) as running:
-        drive(running, says("ready"))
+        drive(running, says("ready", known=True))
         inside = [p.pid for p in proctree.descendants(running.tree().pid, proctree.scan()) if p.living]
         assert len(inside) == 1
         os.kill(inside[0], signal.SIGKILL)

@@ -27,6 +27,10 @@ from supervisor import pinned, rundir
 from supervisor.notify import VARIABLE
 from supervisor.nurserylink import NurseryGone, NurseryLink
 
+#: One after the other: on version 1 of control groups all that serve as a user of their own share folders with a fixed
+#: name, and each test takes away the ones that it found missing.
+pytestmark = pytest.mark.xdist_group("folders of the service user")
+
 ROOT = os.geteuid() == 0
 #: A user of every host that no other test is.
 USER = pwd.getpwnam("daemon") if ROOT else pwd.getpwuid(os.geteuid())

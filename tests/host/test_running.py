@@ -439,7 +439,7 @@ WAITING = "print('ready', flush=True)\nimport time\nwhile True: time.sleep(1)"
 
 def test_a_kill_from_outside_is_told_apart_from_ours(tmp_path):
     with start(box(tmp_path, WAITING)) as running:
-        drive(running, says("ready"))
+        drive(running, says("ready", known=True))
         os.kill(running.facts()["script"].pid, signal.SIGKILL)
         drive(running)
         assert running.outcome().verdict is Verdict.killed_external
@@ -460,7 +460,7 @@ FAMILY = IGNORE_ALL + textwrap.dedent("""
 @pytest.mark.parametrize("victims", [("init",), ("builder",), ("builder", "init"), ("init", "builder")])
 def test_killing_our_own_processes_ends_the_tree(tmp_path, victims):
     with start(box(tmp_path, FAMILY)) as running:
-        drive(running, says("ready"))
+        drive(running, says("ready", known=True))
         for victim in victims:
             os.kill(running.facts()[victim].pid, signal.SIGKILL)
         drive(running)
@@ -472,7 +472,7 @@ def test_killing_our_own_processes_ends_the_tree(tmp_path, victims):
 @pytest.mark.parametrize("victims", [("init",), ("builder",), ("init", "builder")])
 def test_stopping_our_own_processes_does_not_stop_the_kill(tmp_path, victims):
     with start(box(tmp_path, FAMILY, grace=0.2)) as running:
-        drive(running, says("ready"))
+        drive(running, says("ready", known=True))
         for victim in victims:
             os.kill(running.facts()[victim].pid, signal.SIGSTOP)
         running.stop(KillReason.cancelled)
@@ -523,7 +523,7 @@ sys.path[:0] = {path!r}
 from boxes import box, drive, says
 from sandbox.box import start
 running = start(box({spool!r}, {script!r}, mute_after={mute!r}))
-drive(running, says('ready'))
+drive(running, says('ready', known=True))
 print(running.token, running.tree().pid, flush=True)
 while True: time.sleep(60)
 """
@@ -689,7 +689,7 @@ def test_a_builder_killed_before_the_start_is_a_setup_failure(tmp_path):
 
 def test_two_boxes_beside_each_other_do_not_touch(tmp_path):
     with start(box(tmp_path, FAMILY)) as first, start(box(tmp_path, FAMILY)) as second:
-        drive(first, says("ready"))
+        drive(first, says("ready", known=True))
         drive(second, says("ready"))
         for victim in ("builder", "init"):
             os.kill(first.facts()[victim].pid, signal.SIGKILL)

@@ -68,9 +68,19 @@ def drive(running: Running, until: Callable[[Running], object] | None = None, ti
         running.pump(time.monotonic())
 
 
-def says(text: str) -> Callable[[Running], bool]:
-    """Make a predicate: the script has said this on stdout."""
-    return lambda running: text.encode() in running.logs.stdout.text()
+def says(text: str, *, known: bool = False) -> Callable[[Running], bool]:
+    """Make a predicate: the script has said this on stdout.
+
+    With `known` its init and itself have become known too: they are told on another pipe, and the script behind a tree
+    is looked for with the first sample, all of which may come after its first words.
+    """
+
+    def has_said(running: Running) -> bool:
+        facts = running.facts() if known else {}
+        unknown = known and None in (facts["init"], facts["script"])
+        return not unknown and text.encode() in running.logs.stdout.text()
+
+    return has_said
 
 
 def outcome_of(made: Box) -> Outcome:

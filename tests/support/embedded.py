@@ -227,7 +227,10 @@ class Embedded:
                     return records.from_record(records.RunRecord, path, file.read())
             return None
 
-        record = wait_until(begun, timeout, f"job {job} to run")
+        try:
+            record = wait_until(begun, timeout, f"job {job} to run")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self._last_words()}") from None
         assert record is not None
         return record
 
