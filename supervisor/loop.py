@@ -22,11 +22,11 @@ from supervisor import admission, broker, heartbeat, order, polled
 from supervisor.admission import Admission
 from supervisor.leftovers import is_alive, signal_exactly
 from supervisor.meter import UNMETERED
-from supervisor.publication import Phase, Publication
 from supervisor.runend import RunEnd
 from supervisor.standdown import StandDown
 from supervisor.storeformat import UnknownStore
 from supervisor.storehealth import HANGING_BEATS
+from supervisor.telling import Telling
 from supervisor.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ log = logging.getLogger(__name__)
 _TURN = 1.0
 #: Messages that are at the poller at one time; what comes beyond them, and while the broker comes and goes, is held.
 _TAKES = 64
-#: Of a job that is told: its mark is not durable yet, so that a look at the store would have it told again.
-_UNMARKED = -1
 #: Scans without a free slot are rarer by this factor.
 _SLOW = 5.0
 #: Shares of `store.poll` between which a pause is drawn.
@@ -129,12 +127,7 @@ class Loop:
         self._served: dict[str, float] = {}
         #: Errands in a row that an RB has had.
         self._errands: dict[str, int] = {}
-        self._publications: dict[str, Publication] = {}
-        #: Jobs told to the end, and after how many scans their mark is seen: an older scan may still show them. As long
-        #: as the mark cannot be written (`_UNMARKED`) they are not told again.
-        self._told: dict[str, int] = {}
-        #: Deliveries that are acknowledged when their error reply has its receipt, by the key of their publication.
-        self._poison: dict[str, list[broker.DeliveryToken]] = {}
+        self._telling = Telling(self._order, meter)
         #: Deliveries that are at the poller, by their key; and those held back while too much waits
         #: (`store.max_waiting`) or the store takes none: the window of the broker bounds them.
         self._taking: set[object] = set()
@@ -161,9 +154,6 @@ class Loop:
         self._own = dict(own or {})
         queues = settings.queues
         self._signs = heartbeat.Signs(queue=queues.heartbeat, every=queues.heartbeat_every, forbidden=queues.names)
-        #: Runs told to the end, and replies that the broker will not have, since the start.
-        self._published = 0
-        self._undeliverable = 0
         #: When the first that waits here was sent, and since when the broker is as it is, seconds since 1970.
         self._oldest = 0.0
         self._broker_since = time.time()
@@ -229,11 +219,11 @@ class Loop:
         now = time.monotonic()
         if self._stand_down is not None:
             return _TURN
-        gap = self._settings.replies.gap
-        times = [self._next_scan - now] if not self._scanning else []
+        times = [self._next_scan] if not self._scanning else []
         if self._link is None or self._link.connected:  # else nothing can be sent: the gap's end would make us spin
-            times += [at - now for p in self._publications.values() if (at := p.wakes_at(gap)) is not None]
-        return min(_TURN, max(0.0, min(times, default=_TURN)))
+            gap_ends = self._telling.wakes_at(self._settings.replies.gap)
+            times += [gap_ends] if gap_ends is not None else []
+        return min(_TURN, max(0.0, min(times, default=now + _TURN) - now))
 
     def _order(self, command: polled.Command) -> None:
         assert self._poller is not None
@@ -254,20 +244,21 @@ class Loop:
                 if self._signs.refused(suspect=event.suspect):
                     log.error("The broker takes no heartbeat on %s: %s. None is sent any more.", sign.queue, event.why)
             case broker.Sent():
-                self._sent(event.key)
+                self._telling.sent(event.key, time.monotonic())
             case broker.Unknown():
-                self._unsure(event.key, event.why, suspect=False)
+                self._telling.unsure(event.key, event.why, suspect=False)
             case broker.Refused():
-                self._unsure(event.key, event.why, suspect=event.suspect, certain=not event.suspect)
+                self._telling.unsure(event.key, event.why, suspect=event.suspect, certain=not event.suspect)
             case broker.Connected():
                 log.info("Connected to the broker %s.", event.server)
                 self._broker_since = time.time()
-                self._stand_in_no_more()
+                if self._telling.stand_in_no_more():
+                    self._scan_soon()
             case broker.Disconnected():
                 log.warning("The broker is away: %s.", event.why)
                 self._broker_since = time.time()
-                self._poison.clear()  # these messages come again
-                self._held.clear()
+                self._telling.disconnected()
+                self._held.clear()  # these messages come again
             case broker.Trouble():
                 log.warning("Broker: %s", event.text)
             case broker.Acked() | broker.AckLost():
@@ -289,12 +280,12 @@ class Loop:
                 self._scanning = False
                 self._next_scan = time.monotonic() + event.pause
             case polled.Marked():
-                if event.what == "published" and f"job {event.job}" in self._told:
-                    self._told[f"job {event.job}"] = 2 if self._scanning else 1
+                if event.what == "published":
+                    self._telling.marked(event.job, scanning=self._scanning)
             case polled.Started():
                 self._started(event.run)
             case polled.StartedReply():
-                self._publication(f"job {event.job}").begin(event.reply)
+                self._telling.begin(event.job, event.reply)
             case polled.Decided():
                 self._decided.add((event.run.rb, event.run.n))
                 self._admission.free(event.run.rb_part)
@@ -410,40 +401,15 @@ class Loop:
             return
         if event.told:
             self._link.ack(event.key, event.key)
-            return
-        key = f"poison {poison.digest}"
-        # The same one may come twice before its reply is told.
-        self._poison.setdefault(key, []).append(event.key)
-        publication = self._publication(key)
-        publication.finish(poison.reply.to_json())
-
-    def _send(self, key: str, reply: dict[str, object]) -> None:
-        assert self._link is not None
-        headers = reply["headers"]
-        assert isinstance(headers, dict)
-        self._link.send(key, str(reply["queue"]), str(reply["body"]), headers)
-
-    def _sent(self, key: object) -> None:
-        publication = self._publications.get(str(key))
-        if publication is not None:
-            mark = publication.received(time.monotonic())
-            if mark:
-                self._meter.told(_reply_of(mark, publication.key))
-            if mark == "started":
-                self._order(polled.Mark(what=mark, job=publication.name))
-
-    def _unsure(self, key: object, why: str, *, suspect: bool, certain: bool = False) -> None:
-        publication = self._publications.get(str(key))
-        if publication is not None:
-            publication.unsure(suspect=suspect, certain=certain)
-            if publication.undeliverable:
-                self._undeliverable += 1
-                log.error("A reply of %s is undeliverable: %s. It stays in the store.", key, why)
+        else:
+            self._telling.poisoned(poison, event.key)
 
     # --- monitors ---------------------------------------------------------------------------------------------------
 
     def _content(self) -> dict[str, object]:
-        facts = heartbeat.facts(self._own, self._state, oldest=self._oldest, now=time.time(), published=self._published)
+        facts = heartbeat.facts(
+            self._own, self._state, oldest=self._oldest, now=time.time(), published=self._telling.published
+        )
         return heartbeat.body(str(self._own.get("hostname", "")), os.getpid(), facts)
 
     def _beat(self, now: float) -> None:
@@ -479,17 +445,7 @@ class Loop:
         self._release()
         now = time.monotonic()
         self._next_scan = now + self._pause(event)
-        for done in event.finished:
-            if f"job {done.job}" in self._told:
-                continue
-            publication = self._publication(f"job {done.job}")
-            if done.started is not None and not done.started_sent:
-                publication.begin(done.started)
-            publication.finish(done.terminal)
-            publication.stands_in = done.stands_in
-        self._told = {
-            job: left if left == _UNMARKED else left - 1 for job, left in self._told.items() if left not in (0, 1)
-        }
+        self._telling.scanned(event.finished)
         self._more = event.more
         self._waits = {}
         held = self._admission.reserved
@@ -613,9 +569,6 @@ class Loop:
         )
         log.info("Run ended", extra={"facts": end.facts()})
 
-    def _publication(self, key: str) -> Publication:
-        return self._publications.setdefault(key, Publication(key=key))
-
     def _adopted(self, command: polled.Adopt) -> None:
         """Decide by another configuration from now on; runs under way keep their plan."""
         self._settings = command.settings
@@ -639,7 +592,8 @@ class Loop:
             self._stopping = self._stopping or self._stand_down.is_done(self._runs, self._decided, now)
             self._describe(now)
             return
-        self._publish(now)
+        if self._telling.tell(self._link, now, self._settings.replies.gap):
+            self._scan_soon()
         self._beat(now)
         if now >= self._next_scan and not self._scanning:
             self._scanning = True
@@ -656,47 +610,6 @@ class Loop:
         self._cool = {part: until for part, until in self._cool.items() if until > now}
         self._describe(now)
 
-    def _publish(self, now: float) -> None:
-        connected = self._link is None or self._link.connected
-        gap = self._settings.replies.gap if self._link is not None else 0.0
-        for publication in list(self._publications.values()):
-            while connected and (reply := publication.due(now, gap)) is not None:
-                if self._link is not None:
-                    self._send(publication.key, reply)
-                elif publication.received(now) == "started":  # without a broker nobody is told: the store is the reply
-                    self._order(polled.Mark(what="started", job=publication.name))
-            if publication.phase is Phase.TOLD:
-                self._told_all(publication)
-
-    def _stand_in_no_more(self) -> None:
-        """Forget the replies of silent hosts that wait for a broker: meanwhile these may be back, and send them too.
-
-        A scan finds those again whose host is still silent. What the broker may have closed on is kept with its count.
-        """
-        stood = [
-            key
-            for key, one in self._publications.items()
-            if one.stands_in and not one.suspicions and one.phase is not Phase.TOLD
-        ]
-        for key in stood:
-            del self._publications[key]
-        if stood:
-            self._scan_soon()
-
-    def _told_all(self, publication: Publication) -> None:
-        """Every reply has its receipt, or is parked: mark it; a poison message is acknowledged now."""
-        key = publication.key
-        poison = key.startswith("poison ")
-        self._order(polled.Mark(what="told" if poison else "published", job=publication.name))
-        for token in self._poison.pop(key, ()):
-            if self._link is not None:
-                self._link.ack(token, token)
-        del self._publications[key]
-        if not poison:
-            self._published += 1
-            self._told[key] = _UNMARKED
-            self._scan_soon()
-
     def _describe(self, now: float) -> None:
         assert self._poller is not None
         store, since = self._store(now)
@@ -707,7 +620,7 @@ class Loop:
         drained = {} if drain is None else {"by": drain.who, "since": drain.time, "why": drain.why}
         waits = tuple(self._waits.items())
         said: tuple[object, ...] = (len(self._runs), self._waiting, self._nowhere, store, held, connected, waits)
-        said += (self._oldest, self._undeliverable, drain)
+        said += (self._oldest, self._telling.undeliverable, drain)
         if said == self._said:
             return
         self._said = said
@@ -742,8 +655,8 @@ class Loop:
                 "broker": "none" if self._link is None else ("connected" if connected else "away"),
                 "broker_since": self._broker_since,
                 "oldest": self._oldest,
-                "undeliverable": self._undeliverable,
-                "published": self._published,
+                "undeliverable": self._telling.undeliverable,
+                "published": self._telling.published,
             }
         )
 
@@ -769,8 +682,3 @@ class Loop:
             self._told_hanging, self._hangs_since = True, since
             log.error("The store hangs: no answer for %.1f s to %s.", silence, call)
         return f"hanging: no answer to {call}", since
-
-
-def _reply_of(mark: str, key: str) -> str:
-    """Return what kind of reply has its receipt, by what is marked and the key of its publication (pure)."""
-    return "poison" if key.startswith("poison ") else "terminal" if mark == "published" else mark

@@ -66,8 +66,8 @@ MUTANTS = (
         changes=(
             (
                 "supervisor/loop.py",
-                "        self._poison.setdefault(key, []).append(event.key)\n",
-                "        self._link.ack(event.key, event.key)\n",
+                "            self._telling.poisoned(poison, event.key)\n",
+                "            self._telling.poisoned(poison, event.key)\n            self._link.ack(event.key, event.key)\n",
             ),
         ),
         tests=(UNIT + "test_a_message_that_can_be_nothing_is_acknowledged_only_when_its_error_is_received",),

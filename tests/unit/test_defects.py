@@ -104,7 +104,7 @@ class Desk:
 
     def tell(self, event):
         self.loop._take(event)
-        self.loop._publish(0.0)
+        self.loop._telling.tell(self.link, 0.0, 0.0)
 
     def claimed(self):
         return [command.head.rb for command in self.orders.of(polled.Claim)]

@@ -141,7 +141,7 @@ def test_a_told_job_is_not_told_again_before_its_mark_is_durable(desk):
     desk.tell(polled.Marked(what="published", job="one"))
     for _ in range(3):
         desk.tell(polled.Scanned(heads=(), finished=(), waiting=0))
-    assert desk.loop._told == {}
+    assert desk.loop._telling.is_clear
 
 
 def test_replies_of_silent_hosts_that_waited_for_a_broker_are_looked_up_again_before_they_are_sent(desk):
