@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -235,15 +236,42 @@ def spent(nursery: int, supervisor: int) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of all threads of a process so far (/proc/<pid>/task/<tid>/schedstat, nanoseconds)."""
+    """Processor time of all threads of a process so far."""
+    return schedstat(pid, 0) / 1e9
+
+
+def wakes(pid: int) -> int:
+    """How often the threads of a process were given a processor so far."""
+    return schedstat(pid, 2)
+
+
+def schedstat(pid: int, column: int) -> int:
+    """Sum of a column of /proc/<pid>/task/<tid>/schedstat over all threads: nanoseconds run, waited, and turns."""
     total = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         with (
             contextlib.suppress(FileNotFoundError),
             open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as f,
         ):
-            total += int(f.read().split()[0])
-    return total / 1e9
+            total += int(f.read().split()[column])
+    return total
+
+
+def waking(often: float, seconds: float) -> float:
+    """Percent of a core that a Python takes which wakes so often a second and does nothing: the floor of a machine.
+
+    On a virtual machine a wake from idleness may cost more than all that is done then.
+    """
+    text = f"import time\nwhile True: time.sleep({1 / max(often, 0.1)})"
+    child = subprocess.Popen([sys.executable, "-I", "-S", "-c", text])
+    try:
+        time.sleep(1.0)
+        before, began = cpu_seconds(child.pid), time.monotonic()
+        time.sleep(seconds)
+        return (cpu_seconds(child.pid) - before) / (time.monotonic() - began) * 100
+    finally:
+        child.kill()
+        child.wait()
 
 
 def memory(pid: int) -> dict[str, float]:
@@ -264,15 +292,18 @@ def bench_idle(folder: str, seconds: float) -> list[Row]:
         nursery = site.nursery()
         supervisor = site.process.pid
         time.sleep(3.0)  # the run's own echo is over
-        before, began = {pid: cpu_seconds(pid) for pid in (supervisor, nursery)}, time.monotonic()
+        before, woken = {pid: cpu_seconds(pid) for pid in (supervisor, nursery)}, wakes(supervisor)
+        began = time.monotonic()
         time.sleep(seconds)
         lasted = time.monotonic() - began
         used = {pid: (cpu_seconds(pid) - before[pid]) / lasted * 100 for pid in before}
+        often = (wakes(supervisor) - woken) / lasted
         mem = memory(supervisor)
         beside = memory(nursery)
         site.stop()
     return [
         Row("idle_cpu_percent", f"idle supervisor, cpu of a core, {lasted:.0f} s", used[supervisor], "%"),
+        Row("idle_least_percent", f"  a bare Python that wakes as often, {often:.1f} /s", waking(often, seconds), "%"),
         Row("idle_rss_mb", "idle supervisor, RSS", mem["VmRSS"], "MB", f"Pss {mem['Pss']:.1f} MB"),
         Row("idle_nursery_cpu_percent", "idle nursery, cpu of a core", used[nursery], "%"),
         Row("idle_nursery_rss_mb", "idle nursery, RSS", beside["VmRSS"], "MB", f"Pss {beside['Pss']:.1f} MB"),
