@@ -4,7 +4,8 @@ cgroups(7), "Cgroups delegation": the delegatee gets the folder of the group and
 controllers are moved below it, and nothing else; the limits of the folder itself stay with root. On version 2 the
 group is the one that was delegated to this process. Version 1 has no delegation that a service manager would make for a
 user (systemd.resource-control(5), `Delegate=`), so root makes a folder with a fixed name at the top of each hierarchy:
-whoever serves next finds what its predecessor has left.
+whoever serves next finds what its predecessor has left. The name is the user's own: a service of another user on the
+same host, or its `doctor`, would take the folder away, and from then on no box of the first could be built.
 """
 
 from __future__ import annotations
@@ -21,16 +22,21 @@ if TYPE_CHECKING:
 
     from sandbox.linux.cgroupfs import Hierarchy
 
-#: The folder of version 1, at the top of what is mounted.
-NAME: Final = "autoreduce-supervisor"
+#: The folder of version 1, at the top of what is mounted, is called so and by its owner's number.
+_NAME: Final = "autoreduce-supervisor"
 #: Files of a group that its new owner needs where the kernel does not list them (`_LISTED`, Linux 4.15).
 _V2_FILES: Final = ("cgroup.procs", "cgroup.subtree_control", "cgroup.threads")
 _V1_FILES: Final = ("cgroup.procs", "tasks")
 _LISTED: Final = "/sys/kernel/cgroup/delegate"
 
 
-def fixed_folders(mounted: Sequence[Hierarchy], name: str = NAME) -> dict[str, str]:
-    """Returns the folders of version 1 with the fixed name, by controller, whether they stand or not.
+def fixed_name(uid: int) -> str:
+    """Returns what the folders of a user are called on version 1."""
+    return f"{_NAME}-{uid}"
+
+
+def fixed_folders(mounted: Sequence[Hierarchy], name: str) -> dict[str, str]:
+    """Returns the folders of version 1 with a fixed name, by controller, whether they stand or not.
 
     Args:
         mounted: the hierarchies of this host.
@@ -44,17 +50,17 @@ def fixed_folders(mounted: Sequence[Hierarchy], name: str = NAME) -> dict[str, s
     return found
 
 
-def handed_over(mounted: Sequence[Hierarchy], uid: int, name: str = NAME) -> dict[str, str]:
-    """Returns which of the fixed folders of version 1 stand and belong to a user, by controller."""
+def handed_over(mounted: Sequence[Hierarchy], uid: int, name: str = "") -> dict[str, str]:
+    """Returns which of the fixed folders of version 1 stand and belong to a user, by controller; "" is his own name."""
     found: dict[str, str] = {}
-    for controller, folder in fixed_folders(mounted, name).items():
+    for controller, folder in fixed_folders(mounted, name or fixed_name(uid)).items():
         with contextlib.suppress(OSError):
             if os.stat(folder, follow_symlinks=False).st_uid == uid:
                 found[controller] = folder
     return found
 
 
-def hand_over(uid: int, gid: int, name: str = NAME) -> tuple[dict[str, str], str]:
+def hand_over(uid: int, gid: int, name: str = "") -> tuple[dict[str, str], str]:
     """Makes the subtree of this host's boxes and gives it to a user; the caller is root and has one thread.
 
     On version 2 this process is moved to the leaf `supervisor` of its own group.
@@ -62,7 +68,7 @@ def hand_over(uid: int, gid: int, name: str = NAME) -> tuple[dict[str, str], str
     Args:
         uid: the user id of the new owner.
         gid: ditto for the group.
-        name: what the folders of version 1 are called.
+        name: what the folders of version 1 are called; "" for the name of that user.
 
     Returns:
         The folders by controller ("" for version 2), and why there are none ("" where there are).
@@ -81,7 +87,7 @@ def hand_over(uid: int, gid: int, name: str = NAME) -> tuple[dict[str, str], str
         else:
             _give(subtree.folder, _listed(), uid, gid)
             return subtree.folders(), ""
-    single = fixed_folders(mounted, name)
+    single = fixed_folders(mounted, name or fixed_name(uid))
     for folder in dict.fromkeys(single.values()):  # controllers that are mounted together share a folder
         with contextlib.suppress(FileExistsError):
             cgroupfiles.make(folder)

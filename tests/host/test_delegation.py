@@ -102,6 +102,22 @@ def test_the_owner_finds_what_was_handed_over_and_others_do_not(name):
     assert delegation.handed_over(mounted, STRANGER.pw_uid, name) == {}
 
 
+def test_each_user_has_folders_of_his_own_so_that_two_services_of_a_host_leave_each_other_theirs(name):
+    folders, reason = handed(name)
+    if not folders or cgroupfs.UNIFIED in folders:
+        pytest.skip(f"nothing is handed over here by a folder with a fixed name: {reason}")
+    mounted, accounts = cgroupfs.hierarchies(), [pwd.getpwnam("bin"), STRANGER]
+    wanted = [delegation.fixed_folders(mounted, delegation.fixed_name(account.pw_uid)) for account in accounts]
+    stood = {folder for each in wanted for folder in each.values() if os.path.isdir(folder)}
+    try:
+        for account in accounts:
+            delegation.hand_over(account.pw_uid, account.pw_gid)
+        assert [delegation.handed_over(mounted, account.pw_uid) for account in accounts] == wanted
+    finally:
+        for folder in {folder for each in wanted for folder in each.values()} - stood:
+            os.rmdir(folder)
+
+
 def test_handing_over_again_is_harmless(name):
     assert handed(name)[0] == handed(name)[0]
 

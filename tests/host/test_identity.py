@@ -165,7 +165,7 @@ def test_everything_runs_as_the_service_user_and_a_run_is_reduced(site):
         assert file.read() == str(USER.pw_uid)
     guards = site.why(job)["guards"]
     assert (guards["level"], guards["identity"]) == ("contained", "user" if USER.pw_uid else "root")
-    if ROOT and delegation.fixed_folders(cgroupfs.hierarchies()):
+    if ROOT and delegation.fixed_folders(cgroupfs.hierarchies(), delegation.fixed_name(USER.pw_uid)):
         assert guards["memory"] == guards["processes"] == "cgroup-v1"
     said = site.log_text()
     assert "CAUTION: this serves as root" not in said
@@ -176,7 +176,9 @@ def test_a_successor_finds_and_ends_the_control_group_of_a_shepherd_that_was_kil
     site.start()
     _, ran = site.begin()
     places = rundir.places(site.run_dir)
-    assert places or not ROOT or not delegation.fixed_folders(cgroupfs.hierarchies())
+    assert (
+        places or not ROOT or not delegation.fixed_folders(cgroupfs.hierarchies(), delegation.fixed_name(USER.pw_uid))
+    )
     if places:
         group = Groups.at(places[0]).existing(ran.token)
         wait_until(lambda: not group.is_empty(), 60, "the script to begin in its group")
