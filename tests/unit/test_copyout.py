@@ -11,6 +11,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opendescriptors import none_left
 
 from sandbox import copyout
 from sandbox.copyout import OutputRejected, OutputTooLarge
@@ -38,10 +39,8 @@ class Place:
 @pytest.fixture
 def place(tmp_path):
     made = Place(tmp_path)
-    before = set(os.listdir("/proc/self/fd"))
-    yield made
-    # A descriptor of an earlier test may be collected meanwhile; none may be new.
-    assert set(os.listdir("/proc/self/fd")) <= before
+    with none_left():
+        yield made
     os.close(made.out_fd)
     os.close(made.target_fd)
     # pytest's own cleaning recurses, and ends in an error in a very deep tree.

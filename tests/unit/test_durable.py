@@ -4,6 +4,7 @@ import errno
 import os
 
 import pytest
+from opendescriptors import none_left
 from remembered import remember_absent
 from storemaking import in_child
 
@@ -170,14 +171,13 @@ def test_a_record_is_never_read_through_a_link(tmp_path):
 
 
 def test_no_descriptor_is_left_open(tmp_path):
-    before = len(os.listdir("/proc/self/fd"))
-    for number in range(20):
-        durable.link_new(str(tmp_path / f"c{number % 3}"), b"%d" % number, "test")
-        durable.replace(str(tmp_path / "r"), b"x", "test")
-        durable.read(str(tmp_path / "r"))
-        durable.exists(str(tmp_path / "q"))
-        durable.listing(str(tmp_path))
-    assert len(os.listdir("/proc/self/fd")) == before
+    with none_left():
+        for number in range(20):
+            durable.link_new(str(tmp_path / f"c{number % 3}"), b"%d" % number, "test")
+            durable.replace(str(tmp_path / "r"), b"x", "test")
+            durable.read(str(tmp_path / "r"))
+            durable.exists(str(tmp_path / "q"))
+            durable.listing(str(tmp_path))
 
 
 def test_a_folder_that_is_remembered_as_absent_is_seen_below_its_freshly_opened_parent(tmp_path, monkeypatch):

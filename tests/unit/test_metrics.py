@@ -20,7 +20,6 @@ from sandbox.verdict import Verdict
 from supervisor import broker, config, polled
 from supervisor.loop import Loop
 from supervisor.metrics import INSTRUMENTS, Metrics, Names
-from supervisor.publication import Publication
 
 ROOT = Path(__file__).parents[2]
 WELL = {"slots": 4, "running": [{}, {}], "waiting": 7, "store": "well", "store_since": None, "broker": "connected"}
@@ -142,14 +141,17 @@ def test_the_loop_tells_of_messages_replies_and_jobs_without_a_run():
     try:
         for what in ("new", "new", "duplicate", "cancel"):
             loop._take(polled.Taken(key=None, what=what))
-        loop._publications["job one"] = told = Publication(key="job one")
-        told.begin({})
-        told.due(0.0, 0.0)
+        reply, link = {"queue": "q", "body": "b", "headers": {}}, Link()
+        loop._take(polled.StartedReply(job="one", reply=reply))
+        loop._telling.tell(link, 0.0, 0.0)
         for _ in range(2):  # the second receipt is of nothing
             loop._take(broker.Sent(key="job one"))
-        told.finish({})
-        told.due(float("inf"), 0.0)
+        loop._telling.scanned(
+            [polled.Finished(job="one", rb_part="1", started=reply, started_sent=True, terminal=reply, stands_in=False)]
+        )
+        loop._telling.tell(link, float("inf"), 0.0)
         loop._take(broker.Sent(key="job one"))
+        assert link.sent == ["job one", "job one"]
         loop._take(polled.NotClaimed(rb_part="1", why="", cool_down=0, instrument="GEM", verdict="gave_up"))
         loop._take(polled.NotClaimed(rb_part="1", why="held by another", cool_down=0))
     finally:
@@ -167,6 +169,16 @@ def test_the_loop_tells_of_messages_replies_and_jobs_without_a_run():
 class Orders:
     def order(self, command):
         self.last = command
+
+
+class Link:
+    connected = True
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, key, queue, body, headers):
+        self.sent.append(key)
 
 
 def test_the_library_is_not_loaded_by_a_service_that_is_not_measured():

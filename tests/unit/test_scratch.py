@@ -6,6 +6,7 @@ import os
 import stat
 
 import pytest
+from opendescriptors import none_left
 
 from sandbox.scratch import FOLDERS, Scratch, remove_tree
 from sandbox.watch import FolderWatch
@@ -13,13 +14,12 @@ from sandbox.watch import FolderWatch
 
 @pytest.fixture
 def scratch(tmp_path):
-    before = set(os.listdir("/proc/self/fd"))
-    made = Scratch.make(str(tmp_path))
-    yield made
-    if os.path.exists(made.path):
-        made.remove()
+    with none_left():
+        made = Scratch.make(str(tmp_path))
+        yield made
+        if os.path.exists(made.path):
+            made.remove()
     assert os.listdir(tmp_path) == []
-    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_it_has_its_folders_for_its_owner_alone(scratch):
@@ -29,12 +29,8 @@ def test_it_has_its_folders_for_its_owner_alone(scratch):
 
 
 def test_a_spool_that_cannot_be_used_leaves_nothing_open(tmp_path):
-    before = set(os.listdir("/proc/self/fd"))
-
-    with pytest.raises(FileNotFoundError):
+    with none_left(), pytest.raises(FileNotFoundError):
         Scratch.make(str(tmp_path / "gone"))
-
-    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_links_are_removed_and_not_followed(scratch, tmp_path_factory):
