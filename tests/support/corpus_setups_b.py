@@ -408,7 +408,7 @@ def first_run(stage: Stage) -> Iterator[None]:
     made = box_of(stage.case, other)
     made = replace(made, script=_FIRST.encode(), limits=replace(made.limits, wall=60.0))
     with start(made) as first:
-        boxes.drive(first, boxes.says("ready"))
+        boxes.drive(first, boxes.says("ready", known=True))
         facts = first.facts()
         stage.vars["beside"] = {
             "scratch": first.scratch,
