@@ -20,7 +20,6 @@ from sandbox.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sandbox.running import Running
 
 # processes
 
@@ -112,17 +111,10 @@ def other_run(stage: Stage) -> Iterator[None]:
         **place_of(stage),
     )
     with start(made) as other:
-        boxes.drive(other, boxes.says("ready"))
-        script = _script_of(other)
+        boxes.drive(other, boxes.says("ready", known=True))
+        script = other.facts()["script"].pid  # type: ignore[attr-defined]
         stage.vars |= {"other_input": data, "other_output": f"{other.scratch}/out", "other_box": other.scratch}
         stage.vars["other_pid"] = script
         yield
         if not os.path.exists(f"/proc/{script}"):
             stage.problems.append("the other run has ended")
-
-
-def _script_of(running: Running) -> int:
-    """The host's pid of the script of a box."""
-    tree = running.tree()
-    below = boxes.children_of(tree.pid) if tree else []
-    return below[0] if below else 0
