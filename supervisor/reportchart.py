@@ -142,9 +142,8 @@ def _thinned(points: Sequence[tuple[float, float]], most: int) -> Sequence[tuple
 def _readable_top(value: float, steps: Callable[[float], float] | None) -> float:
     if value <= 0:
         return 1.0
-    if steps is not None:
-        return steps(value) or 1.0
-    return readable(value)
+    # The least values that a float can hold have no power of ten below them.
+    return (readable(value) if steps is None else steps(value)) or 1.0
 
 
 def readable(value: float, unit: float = 1.0) -> float:

@@ -23,6 +23,11 @@ TRIES = range(10, 40)
 SLOW_TRIES = range(4, 9)
 
 
+#: ActiveMQ closes a connection that it refuses without waiting until its ERROR is written: seen once in some hundred
+#: tries on a busy machine. The next try says why.
+LOST = " closed the connection instead of CONNECTED"
+
+
 @pytest.fixture(scope="module", params=list(KINDS))
 def lapsed(request, tmp_path_factory, papers):
     """A broker whose certificate has expired."""
@@ -44,12 +49,18 @@ def trusting(papers):
     }
 
 
-def only(troubles, tries, span=SPAN):
-    """The one thing that was said all the time, after a number of tries that is neither too large nor too small."""
+def only(troubles, tries, span=SPAN, once=""):
+    """The one thing that was said all the time, after a number of tries that is neither too large nor too small.
+
+    What ends in `once` may come a single time beside it.
+    """
     print(f"{len(troubles)} tries in {span:.0f} s: {troubles[0]}")
-    assert len(set(troubles)) == 1, set(troubles)
     assert len(troubles) in tries
-    return troubles[0]
+    besides = [text for text in troubles if once and text.endswith(once)]
+    said = {text for text in troubles if text not in besides}
+    assert len(said) == 1, set(troubles)
+    assert len(besides) <= 1, troubles
+    return said.pop()
 
 
 def test_the_right_papers_and_password_connect(guarded, trusting, papers, queues, heard, linked):
@@ -120,7 +131,9 @@ def test_a_wrong_password_is_told_without_it(tls, guarded, trusting, caplog):
     port = guarded.tls_port if tls else guarded.port
     said = []
 
-    text = only(troubles_in(SPAN, port, check=lambda heard: said.append(str(heard.all())), **wrong), SLOW_TRIES)
+    text = only(
+        troubles_in(SPAN, port, check=lambda heard: said.append(str(heard.all())), **wrong), SLOW_TRIES, once=LOST
+    )
 
     host = "localhost" if tls else "127.0.0.1"
     assert text.startswith(f'broker refused the credentials of user "{USER}" at {host}:{port}')
@@ -128,7 +141,7 @@ def test_a_wrong_password_is_told_without_it(tls, guarded, trusting, caplog):
 
 
 def test_no_credentials_where_some_are_needed(guarded):
-    assert "credentials (none were given)" in only(troubles_in(SPAN, guarded.port), SLOW_TRIES)
+    assert "credentials (none were given)" in only(troubles_in(SPAN, guarded.port), SLOW_TRIES, once=LOST)
 
 
 def test_a_closed_port(heard):

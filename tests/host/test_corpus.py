@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import secrets
 import subprocess
 import sys
 import threading
@@ -171,6 +172,10 @@ def test_a_wrong_ending_is_not_let_pass(tmp_path, change):
     assert corpus.play(replace(SLEEPER, **change), place, str(tmp_path)) != []
 
 
+#: Of a box that never was; another worker's tests have another one, or their processes would be found here.
+TOKEN = secrets.token_hex(8)
+
+
 class _Watched:
     """A host seen before, of a case without a box."""
 
@@ -179,7 +184,7 @@ class _Watched:
         self.host = corpus.Host(self.stage)
 
     def told(self, **how):
-        return " ".join(self.host.changes("feedfacefeedface", **how))
+        return " ".join(self.host.changes(TOKEN, **how))
 
 
 def test_an_unchanged_host_shows_no_change(tmp_path):
@@ -188,7 +193,7 @@ def test_an_unchanged_host_shows_no_change(tmp_path):
 
 def test_a_process_that_is_left_shows(tmp_path):
     watched = _Watched(tmp_path)
-    carrying = {"AUTOREDUCE_BOX": "feedfacefeedface"}
+    carrying = {"AUTOREDUCE_BOX": TOKEN}
     with subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE, env=carrying) as left:
         assert "processes are left" in (told := watched.told())
         assert f"process {left.pid} carries the token" in told
@@ -271,7 +276,7 @@ def test_a_control_group_that_is_left_shows(tmp_path):
     from sandbox.limits import Limits
 
     watched = _Watched(tmp_path)
-    group = Groups.find().make("feedfacefeedface", Limits())
+    group = Groups.find().make(TOKEN, Limits())
     try:
         assert "control group" in watched.told()
     finally:

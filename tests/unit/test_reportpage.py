@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sandbox.limits import GiB, MiB
@@ -89,6 +89,7 @@ numbers = st.floats(0, 1e15)
     st.lists(st.floats(0, 1e6), max_size=20),
     texts,
 )
+@example([(0.0, 0.0), (0.0, 5e-324)], None, [], "the least value that a float can hold")
 def test_any_curve_is_well_formed_and_lies_inside_its_frame(points, limit, moments, name):
     points.sort()
 
