@@ -109,8 +109,9 @@ class Channels:
         return self._epoll.fileno()
 
     def wait(self, seconds: float) -> None:
-        """Waits until there is something to take, at most so long; never shorter, which would make a caller spin."""
-        self._epoll.poll(seconds)  # rounded up to whole milliseconds by Python
+        """Waits until there is something to take, at most so long."""
+        # Python rounds up to whole milliseconds: a wait that ended just before a timer would make its caller spin.
+        self._epoll.poll(seconds)
 
     def watch(self, child: int) -> None:
         """Lets the end of a child of this process wake the caller too, where the kernel can (Linux 5.3).

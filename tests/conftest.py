@@ -57,9 +57,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     pytest-xdist tells the groups by a suffix that it writes into the node ids of a worker. With a pytest that does not
     read them from there they are lost, and nothing is said (pytest-xdist issue 1386).
     """
+    if not item.config.getoption("loadgroup", default=False):
+        return
     mark = item.get_closest_marker("xdist_group")
-    grouped = mark is not None and item.config.getoption("loadgroup", default=False)
-    if mark is not None and grouped and not item.nodeid.endswith(f"@{mark.args[0]}"):
+    if mark is not None and not item.nodeid.endswith(f"@{mark.args[0]}"):
         pytest.fail(
             f'its group "{mark.args[0]}" is lost: this pytest-xdist does not go with pytest {pytest.__version__}; '
             "run: python -m pip install --group dev",

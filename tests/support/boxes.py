@@ -76,9 +76,9 @@ def says(text: str, *, known: bool = False) -> Callable[[Running], bool]:
     """
 
     def has_said(running: Running) -> bool:
-        facts = running.facts() if known else {}
-        unknown = known and None in (facts["init"], facts["script"])
-        return not unknown and text.encode() in running.logs.stdout.text()
+        if known and None in (running.tree(), running.facts()["script"]):
+            return False
+        return text.encode() in running.logs.stdout.text()
 
     return has_said
 
