@@ -23,9 +23,6 @@ from supervisor.attempts import history
 from supervisor.cells import read_final
 from supervisor.records import Cancel
 
-#: Long enough for another run to come in beside this one, if anything lets it, seconds.
-STAY = 0.7
-
 
 @pytest.fixture
 def site_of(tmp_path):
@@ -152,18 +149,58 @@ def test_retries_have_an_end_and_the_last_reply_announces_none(site_of):
 # Runs beside each other (D8, D9, D10)
 
 
-def test_two_runs_of_one_rb_never_overlap(site_of, tmp_path):
-    site = site_of(host={"slots": 3})
+def submit_patient(site, **keys):
+    """Submit a run that ends when the gate of its site is open."""
     script = f"""
 import os, time
 def main(input_file, output_dir):
-    os.mkdir({str(tmp_path / "inside")!r})  # fails when another run of the RB is inside
-    time.sleep({STAY})
-    os.rmdir({str(tmp_path / "inside")!r})
+    while not os.path.exists({site.path("gate")!r}):
+        time.sleep(0.02)
 """
-    jobs = [site.submit(site.message(script, run=run)) for run in (1, 2, 3)]
+    return site.submit(site.message(script, **keys))
 
-    assert [site.wait_final(job).verdict for job in jobs] == ["completed"] * 3
+
+def open_gate(site):
+    with open(site.path("gate"), "w"):
+        return
+
+
+def claims(site, jobs):
+    """How many runs of these jobs have been claimed: whoever claims one writes an epoch of its RB first."""
+    folders = {site.cells(job).place: site.cells(job) for job in jobs}
+    return sum(cells.last() for cells in folders.values())
+
+
+def wait_for_a_look(site):
+    """Wait until the supervisor has looked at all that waits once more, and has claimed what it may.
+
+    A cancelled run needs no slot; one that is cancelled now is found by a look after those that found the others, and is
+    told after they are claimed.
+    """
+    job = site.submit(site.message(run=99, rb="a witness"))
+    cancel(site, job, run=99)
+    assert site.wait_final(job).verdict == "cancelled"
+
+
+def cancel(site, job, run):
+    """Journal a cancel of a run, as the supervisor does that takes it."""
+    now = time.time()
+    stop = Cancel(
+        who="test", time_ms=int(now * 1000) + 1, message_id="c", instrument="ENGINX", run=str(run), written=now
+    )
+    assert journal.cancel_run(site.layout, stop) == [job]
+
+
+def test_two_runs_of_one_rb_never_overlap(tmp_path):
+    with Embedded(tmp_path, host={"slots": 3}) as site:
+        jobs = [submit_patient(site, run=run) for run in (1, 2, 3)]
+        site.start()
+        wait_until(lambda: claims(site, jobs), 60, "a run of the RB to be claimed")
+        wait_for_a_look(site)
+
+        assert claims(site, jobs) == 1
+        open_gate(site)
+        assert [site.wait_final(job).verdict for job in jobs] == ["completed"] * 3
 
 
 def test_ten_held_runs_of_one_rb_do_not_stop_another_rb_whose_number_is_a_number(site_of, tmp_path):
@@ -186,24 +223,16 @@ def main(input_file, output_dir):
     assert site.wait_final(first).verdict == "completed"
 
 
-def test_no_more_runs_go_at_a_time_than_there_are_slots(site_of, tmp_path):
-    site = site_of(host={"slots": 2})
-    script = f"""
-import os, time
-def main(input_file, output_dir):
-    for seat in {[str(tmp_path / "seat 1"), str(tmp_path / "seat 2")]!r}:
-        try:
-            os.mkdir(seat)
-        except FileExistsError:
-            continue
-        time.sleep({STAY})
-        os.rmdir(seat)
-        return
-    raise RuntimeError("both slots are taken")
-"""
-    jobs = [site.submit(site.message(script, run=run, rb=run)) for run in (1, 2, 3, 4)]
+def test_no_more_runs_go_at_a_time_than_there_are_slots(tmp_path):
+    with Embedded(tmp_path, host={"slots": 2}) as site:
+        jobs = [submit_patient(site, run=run, rb=run) for run in (1, 2, 3, 4)]
+        site.start()
+        wait_until(lambda: claims(site, jobs) >= 2, 60, "as many runs as there are slots to be claimed")
+        wait_for_a_look(site)
 
-    assert [site.wait_final(job).verdict for job in jobs] == ["completed"] * 4
+        assert claims(site, jobs) == 2
+        open_gate(site)
+        assert [site.wait_final(job).verdict for job in jobs] == ["completed"] * 4
 
 
 # A running reduction can be cancelled (D11)
@@ -216,9 +245,7 @@ def test_a_cancel_ends_a_run_that_is_going(site_of, tmp_path):
     job = site.submit(site.message(script, run=7))
     wait_until(lambda: os.path.exists(flag), 60, "the script to begin")
 
-    now = time.time()
-    cancel = Cancel(who="test", time_ms=int(now * 1000) + 1, message_id="c", instrument="ENGINX", run="7", written=now)
-    assert journal.cancel_run(site.layout, cancel) == [job]
+    cancel(site, job, run=7)
     os.kill(site.wait_running(job).shepherd.pid, signal.SIGUSR1)  # as the supervisor does that took the cancel
 
     assert site.wait_final(job).verdict == "cancelled"
