@@ -26,6 +26,7 @@ from sandbox.linux.mounttable import MountTable
 if TYPE_CHECKING:
     from sandbox.enclosure import Enclosure
     from sandbox.init import Plan, Wires
+    from sandbox.views import Views
 
 #: The step at which a box fails that no longer sees what its host has mounted.
 STALE: Final = "mounts"
@@ -140,12 +141,13 @@ def _give_up(child: int, gate_fd: int) -> None:
     os.waitpid(child, 0)
 
 
-def _hand_over(socket_fd: int, given: tuple[int, ...]) -> None:
+def _hand_over(socket_fd: int, views: Views) -> None:
+    fds = views.all()
     if socket_fd >= 0:
         with socket.socket(fileno=socket_fd) as handover:
-            if given:
-                socket.send_fds(handover, [b"F"], given)
-    for fd in given:
+            if fds:
+                socket.send_fds(handover, [views.kinds()], fds)
+    for fd in fds:
         os.close(fd)
 
 

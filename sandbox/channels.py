@@ -16,6 +16,7 @@ from sandbox import init
 from sandbox.init import Wires
 from sandbox.logspool import LogSpool
 from sandbox.reports import ReportReader
+from sandbox.views import Views
 
 _CHUNK: Final = 256 << 10
 #: Chunks of one stream that are taken in one turn, so that a flood does not keep the limits from being looked at.
@@ -217,17 +218,17 @@ class Channels:
             self.reports.fd = -1
         return records
 
-    def given(self) -> tuple[int, ...]:
+    def given(self) -> Views:
         """Takes the descriptors that the builder has given, once; they are the caller's."""
         if self._handover is None:
-            return ()
+            return Views()
         with self._handover as handover:
             self._handover = None
             try:
-                _, given, _, _ = socket.recv_fds(handover, 1, _MOST_GIVEN)
+                kinds, given, _, _ = socket.recv_fds(handover, _MOST_GIVEN, _MOST_GIVEN)
             except BlockingIOError:
-                return ()
-        return tuple(given)
+                return Views()
+        return Views.of(kinds, given)
 
     def _drop(self, fd: int) -> None:
         del self._streams[fd]
@@ -240,7 +241,7 @@ class Channels:
     def close(self) -> None:
         """Closes every descriptor; the end of the life pipe ends whatever still lives."""
         self.hand_over()
-        for fd in self.given():
+        for fd in self.given().all():
             os.close(fd)
         self.unwatch()
         for fd in list(self._streams):

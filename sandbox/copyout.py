@@ -17,7 +17,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sandbox.cursor import FOLDER, Cursor, ForeignMountError, unlock
+from sandbox.cursor import FOLDER, OWNER, Cursor, ForeignMountError, unlock
 from sandbox.limits import Limits, format_size
 from sandbox.outcome import OutputFile
 
@@ -155,7 +155,7 @@ def _names(fd: int, limits: Limits, seen: int) -> list[str]:
 
 def _enter(cursor: Cursor, name: str, where: str) -> None:
     try:
-        cursor.down(name, unlock=True)
+        cursor.down(name, unlock=OWNER)
     except ForeignMountError:
         raise OutputRejected(f"output folder '{shown(where)}' is a mount point") from None
 

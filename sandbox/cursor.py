@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 #: How a folder of a hostile tree is opened: never through a link, never waiting for the other end of a FIFO.
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_OWNER: Final = 0o700
+#: Rights of a folder's owner: all, and those without which nobody learns what is in it.
+OWNER: Final = 0o700
+LOOK: Final = 0o500
 
 
 class MovedError(OSError):
@@ -54,18 +56,18 @@ class Cursor:
         """How many folders below the root it stands."""
         return len(self._trail)
 
-    def down(self, name: str, *, unlock: bool = False) -> None:
+    def down(self, name: str, *, unlock: int = 0) -> None:
         """Goes into the folder `name`.
 
         Args:
             name: one component.
-            unlock: whether a folder that shuts its owner out is given mode 0700.
+            unlock: rights of which its owner has to have every one; it is given mode 0700 where he has not.
 
         Raises:
             ForeignMountError: something is mounted there.
             OSError: it is no folder, is gone or cannot be entered.
         """
-        child = unlocked_folder(self.fd, name) if unlock else os.open(name, FOLDER, dir_fd=self.fd)
+        child = unlocked_folder(self.fd, name, unlock) if unlock else os.open(name, FOLDER, dir_fd=self.fd)
         try:
             self._refuse_mount(child, name)
             here = os.fstat(self.fd)
@@ -97,12 +99,13 @@ class Cursor:
         self._trail.pop()
 
 
-def unlocked_folder(parent: int, name: str) -> int:
+def unlocked_folder(parent: int, name: str, rights: int = OWNER) -> int:
     """Opens a folder even if its owner took away his own rights; it has mode 0700 then.
 
     Args:
         parent: descriptor of the folder that holds it.
         name: one component.
+        rights: which of his rights are needed.
 
     Returns:
         Its descriptor.
@@ -116,8 +119,8 @@ def unlocked_folder(parent: int, name: str) -> int:
         unlock(parent, name)
         fd = os.open(name, FOLDER, dir_fd=parent)
     try:
-        if os.fstat(fd).st_mode & _OWNER != _OWNER:
-            os.fchmod(fd, _OWNER)
+        if os.fstat(fd).st_mode & rights != rights:
+            os.fchmod(fd, OWNER)
     except BaseException:
         os.close(fd)
         raise
@@ -139,7 +142,7 @@ def unlock(parent: int, name: str) -> None:
     """
     fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        os.chmod(f"/proc/self/fd/{fd}", _OWNER)
+        os.chmod(f"/proc/self/fd/{fd}", OWNER)
     finally:
         os.close(fd)
 

@@ -19,18 +19,31 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox import drawing, rootfs, tree
-from sandbox.linux import capabilities, keyring, landlock, loopback, mounts, mounttable, namespaces, prctl, seccomp
+from sandbox.linux import (
+    capabilities,
+    keyring,
+    landlock,
+    loopback,
+    mounts,
+    mounttable,
+    namespaces,
+    prctl,
+    seccomp,
+    sysvipc,
+)
 from sandbox.linux.mounttable import MountTable
 from sandbox.places import RESULT, Places
 from sandbox.tree import DEVICES, SHM
+from sandbox.views import Views
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: Namespaces in the order in which records name them.
 NAMESPACES: Final = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroupns")
-#: Those that must stand before the init is forked or the tree is made; the init makes the others at the same time.
-_OF_BUILDER: Final = ("user", "mnt", "pid")
+#: Those that must stand before the init is forked or the tree is made, or that the builder shows to the shepherd; the
+#: init makes the others at the same time.
+_OF_BUILDER: Final = ("user", "mnt", "pid", "ipc")
 #: Landlock before ABI 2 (Linux 5.19) lets no file move between folders, which good scripts do (landlock(7), "refer").
 OLDEST_LANDLOCK: Final = 2
 #: Folders of the scratch that lie in the sized file system, and in a small one beside it, so that what is claimed of a
@@ -152,23 +165,23 @@ def draw_whole(made: Enclosure) -> Enclosure:
     return replace(made, ground=drawing.whole(made, drawing.look(made.data)))
 
 
-def lay(made: Enclosure) -> tuple[int, ...]:
+def lay(made: Enclosure) -> Views:
     """Makes the ground of the tree in the namespaces of the calling builder, whose init waits.
 
     Returns:
-        Descriptors for the shepherd: the roots of /tmp and /dev/shm, then of the sized scratch, its result folder and
-        its handoff folder, if there is one; none without a tree.
+        What the shepherd is to see.
 
     Raises:
         OSError: the kernel refused; the text names it.
     """
     if "mnt" in made.guards:
         mounts.make_receiving("/")  # an archive that is mounted when it is looked at must be there when it is shown
+    objects = sysvipc.Objects.open().fds if "ipc" in made.guards else ()
     if made.ground is None:
-        return ()
+        return Views(objects=objects)
     hard = _make_hard(made)
     rootfs.build(made.ground, made.root)
-    return (*(_folder(made.root + name) for name in (tree.TMP, SHM)), *hard)
+    return Views(volumes=tuple(_folder(made.root + name) for name in (tree.TMP, SHM)), hard=hard, objects=objects)
 
 
 def furnish(made: Enclosure, host: MountTable) -> None:

@@ -14,6 +14,7 @@ from sandbox.verdict import KillReason
 if TYPE_CHECKING:
     from sandbox.cgroup import Group
     from sandbox.limits import Limits
+    from sandbox.linux.sysvipc import Objects
     from sandbox.volume import Volume
     from sandbox.watch import FolderWatch
 
@@ -48,6 +49,7 @@ class Meter:
         every: float,
         group: Group | None = None,
         volumes: tuple[Volume, ...] = (),
+        objects: Objects | None = None,
         hard: Volume | None = None,
     ) -> None:
         """Starts at the script's start.
@@ -60,6 +62,7 @@ class Meter:
             every: seconds between two samples.
             group: the box's control group; where it holds the memory, the kernel ends what takes too much.
             volumes: /tmp and /dev/shm, where they are the box's own; files in them are memory.
+            objects: its System V objects, where it has its own.
             hard: the sized file system of all else that the script writes.
         """
         self._limits = limits
@@ -70,6 +73,7 @@ class Meter:
         self._sampler = sampler
         self._watch = watch
         self._volumes = volumes
+        self._objects = objects
         self._hard = hard
         #: Monotonic second of the script's start.
         self.began = began
@@ -86,6 +90,11 @@ class Meter:
         self.cpu = 0.0
         #: Name of the process with most memory at the peak.
         self.top_process = ""
+        #: Bytes of the scratch that no folder shows: of files that are held, and have no name any more; None where they
+        #: were not counted this time, and how often running there was too much with them.
+        self._unlinked: int | None = None
+        self._unlinked_at = began
+        self._over = 0
         #: Limits that were reached without ending the run.
         self.ceilings: set[str] = set()
 
@@ -105,16 +114,43 @@ class Meter:
             return Breach(reason=KillReason.wall_limit)
         breach = self._sample(now) if now >= self._sample_at else None
         if not breach and now >= self._watch.next_at:
+            if not self._watch.under_way:
+                self._count_unlinked(now)
             self._watch.turn(now)
-            breach = self._folders()
+            breach = self._folders() or self._with_unlinked()
         return breach
+
+    def _count_unlinked(self, now: float) -> None:
+        """Counts before the folders are counted, so that a file that loses its name meanwhile is counted once."""
+        self._unlinked = None
+        if self._hard or now < self._unlinked_at:
+            return  # a sized file system knows itself what it holds
+        began = time.monotonic()
+        self._unlinked = self._sampler.unlinked_files(self._watch.device)
+        self._unlinked_at = now + (time.monotonic() - began) / _SHARE
+
+    def _with_unlinked(self) -> Breach | None:
+        """Judges by folders and nameless files together, twice: a file that gets a name meanwhile counts double."""
+        room = self._room()
+        if self._unlinked is None or room is None or self._watch.under_way:
+            return None
+        everything = sum(self._watch.last(name).bytes for name in ("out", *PRIVATE)) + self._unlinked
+        self._over = self._over + 1 if everything > room else 0
+        if self._over < 2:
+            return None
+        return Breach(reason=KillReason.output_limit, ceiling="output", measured=everything)
+
+    def _room(self) -> int | None:
+        """Returns the bytes that a script may write in all: it all lies on one disk."""
+        limits = self._limits
+        return None if limits.output is None or limits.tmp is None else limits.output + limits.tmp
 
     def _sample(self, now: float) -> Breach | None:
         began = time.monotonic()
         limits, reading = self._limits, self._sampler.sample(now)
         stored = sum(volume.used() for volume in self._volumes)
         if self._memory is not None:
-            stored += self._sampler.files_in_memory()
+            stored += self._sampler.files_in_memory() + (self._objects.used() if self._objects else 0)
         memory = reading.rss + stored
         self._group.sample()
         if self._memory is not None and memory > self._memory and (reading.processes > 1 or stored):
@@ -160,8 +196,8 @@ class Meter:
                 return Breach(reason=KillReason.output_limit, ceiling="output", measured=self._hard.used())
             # Sized by that limit, and all used: a count under way would say less.
             return Breach(reason=KillReason.output_limit, ceiling="files", measured=limits.files or out.entries)
-        # All that a script writes lies on one disk: what is over in the private folders counts as output.
-        room = None if limits.output is None or limits.tmp is None else limits.output + limits.tmp
+        # What is over in the private folders counts as output.
+        room = self._room()
         everything = out.bytes + sum(count.bytes for count in private)
         if limits.output is not None and out.bytes > limits.output:
             return Breach(reason=KillReason.output_limit, ceiling="output", measured=out.bytes)

@@ -22,6 +22,7 @@ from sandbox.evidence import Evidence
 from sandbox.forked import CLOSING, PATIENCE, Forked
 from sandbox.linux import proctree
 from sandbox.linux.proctree import Identity
+from sandbox.linux.sysvipc import Objects
 from sandbox.logspool import FLOOD_FACTOR
 from sandbox.meter import FIRST, PRIVATE, Breach, Meter
 from sandbox.outcome import Mark
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from sandbox.places import Places
     from sandbox.scratch import Scratch
     from sandbox.verdict import SetupFailure
+    from sandbox.views import Views
 
 #: Seconds between two rescues, between two looks for the builder's end, and between two looks after our own processes.
 _RESCUE_EVERY: Final = 0.02
@@ -108,6 +110,7 @@ class Running:
         self._manifest: Manifest | None = None
         self._taken = False
         self._volumes: tuple[Volume, ...] = ()
+        self._objects = Objects(())
         self._hard: Volume | None = None
         self._closed = False
         self._released = self._beat_at = self._awake_at = float("inf")
@@ -393,8 +396,8 @@ class Running:
         self._channels.close()
         if self._meter:
             self._meter.close()
-        for volume in (*self._volumes, *([self._hard] if self._hard else ())):
-            volume.close()
+        for view in (*self._volumes, self._objects, *([self._hard] if self._hard else ())):
+            view.close()
         if empty:
             try:
                 self._group.remove()
@@ -425,18 +428,20 @@ class Running:
                 every=self._box.sample_every,
                 group=self._group,
                 volumes=self._volumes,
+                objects=self._objects,
                 hard=self._hard,
             )
         if evidence.status is not None and self._phase in {Phase.RUNNING, Phase.ASKED}:
             self._phase = Phase.LEAVING  # RUNNING, ASKED -> LEAVING
             self._patience_at = now + init.SETTLE + PATIENCE
 
-    def _take(self, given: tuple[int, ...]) -> None:
-        """Takes the roots of the box's own file systems: /tmp, /dev/shm, and the sized scratch with two folders."""
-        self._volumes = tuple(Volume(fd) for fd in given[:2])
-        if len(given) == 5:
-            self._hard = Volume(os.dup(given[2]))
-            self._scratch.move_to(*given[2:])
+    def _take(self, given: Views) -> None:
+        """Takes what shows the box's own file systems and objects."""
+        self._volumes = tuple(Volume(fd) for fd in given.volumes)
+        self._objects = Objects(given.objects)
+        if given.hard:
+            self._hard = Volume(os.dup(given.hard[0]))
+            self._scratch.move_to(*given.hard)
 
     def _name_script(self) -> None:
         """Learns by which pid the host knows the script; one that is gone already keeps its start time alone.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from sandbox.linux import memfiles
+from sandbox.linux import heldfiles, proctree
 from sandbox.linux.proctree import Identity, Process, TreeWindow
 
 
@@ -74,7 +74,7 @@ class TreeSampler:
                     if not member.living:
                         continue
                     processes += 1
-                    size = process.memory_info().rss
+                    size = _resident(member) if member.is_headless else process.memory_info().rss
                     rss += size
                     if size > top:
                         top, top_process = size, process.name()
@@ -105,7 +105,18 @@ class TreeSampler:
 
     def files_in_memory(self) -> int:
         """Measures the files in memory that the members hold open and that no file system shows, bytes."""
-        return memfiles.held_by(member.pid for member in self.members if member.living)
+        return heldfiles.in_memory(self._living())
+
+    def unlinked_files(self, device: int) -> int:
+        """Measures the files of a disk that the members hold and that have no name any more, bytes.
+
+        Args:
+            device: of the disk, as stat(2) has it.
+        """
+        return heldfiles.unlinked(self._living(), device)
+
+    def _living(self) -> list[int]:
+        return [member.pid for member in self.members if member.living]
 
     def proportional(self) -> tuple[int, int] | None:
         """Measures the memory of the members that the last look found, each shared page counted once.
@@ -119,7 +130,7 @@ class TreeSampler:
         for member in self.members:
             if not member.living:
                 continue
-            sizes = _pss(member.pid)
+            sizes = _pss(proctree.shown_at(member))
             if sizes is None:
                 return None
             total += sizes[0]
@@ -127,10 +138,19 @@ class TreeSampler:
         return total, mapped
 
 
-def _pss(pid: int) -> tuple[int, int] | None:
+def _resident(member: Process) -> int:
+    """Reads the resident size of a process by a thread that lives, bytes (proc_pid_statm(5)); psutil asks the first."""
+    try:
+        with open(f"{proctree.shown_at(member)}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0  # gone meanwhile
+
+
+def _pss(folder: str) -> tuple[int, int] | None:
     found = {b"Pss:": 0, b"Pss_Shmem:": 0}
     try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+        with open(f"{folder}/smaps_rollup", "rb") as file:
             for line in file:
                 name, _, rest = line.partition(b" ")
                 if name in found:
@@ -138,5 +158,5 @@ def _pss(pid: int) -> tuple[int, int] | None:
     except ProcessLookupError:
         return 0, 0  # gone meanwhile
     except OSError:
-        return None if os.path.exists(f"/proc/{pid}") else (0, 0)
+        return None if os.path.exists(folder) else (0, 0)
     return found[b"Pss:"], found[b"Pss_Shmem:"]

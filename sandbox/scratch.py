@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final, Self
 
-from sandbox.cursor import FOLDER, Cursor, unlocked_folder
+from sandbox.cursor import FOLDER, OWNER, Cursor, unlocked_folder
 from sandbox.places import RESULT
 
 #: out: holds the results; home: HOME; tmp: TMPDIR; work: working folder; handoff: the two JSON files; script: the
@@ -163,7 +163,7 @@ def remove_tree(parent: int, name: str) -> None:
 
 def _open_root(parent: int, name: str) -> int:
     with Cursor(parent) as cursor:
-        cursor.down(name, unlock=True)
+        cursor.down(name, unlock=OWNER)
         return os.dup(cursor.fd)
 
 
@@ -178,7 +178,7 @@ def _empty(cursor: Cursor) -> OSError | None:
             if level.folders:
                 name = level.folders.pop()
                 if not _removed_empty(cursor.fd, name):
-                    cursor.down(name, unlock=True)
+                    cursor.down(name, unlock=OWNER)
                     path.append(name)
                     levels.append(_Level())
             elif level.more:

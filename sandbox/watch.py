@@ -1,7 +1,8 @@
 """Watches how much a running script has written into its scratch: a bounded walk by descriptor, a few files a turn.
 
 What it finds is a lower bound: the script goes on writing, renaming and hiding while it is being counted. The exact
-count is made by `copyout.inspect` when the tree is dead.
+count is made by `copyout.inspect` when the tree is dead. A folder that is shut to its owner is opened to him, and stays
+so: the host's disk would fill up in it, and nobody see that before the end.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sandbox.cursor import Cursor
+from sandbox.cursor import LOOK, Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -53,6 +54,8 @@ class FolderWatch:
             first_at: monotonic second of the first turn.
         """
         self._root_fd = root_fd
+        #: Of the file system that the scratch lies on, as stat(2) has it.
+        self.device = os.fstat(root_fd).st_dev
         self._names = names
         self._every = every
         self._walk: Generator[None] | None = None
@@ -85,6 +88,15 @@ class FolderWatch:
         else:
             self.next_at = now + _TURN_SECONDS
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a count has begun and not finished."""
+        return self._walk is not None
+
+    def last(self, name: str) -> Count:
+        """Returns the last full count."""
+        return self._finished[name]
+
     def count(self, name: str) -> Count:
         """Returns the highest of the last full count and the one under way."""
         done, under_way = self._finished[name], self._running.get(name, Count())
@@ -112,7 +124,7 @@ class FolderWatch:
         for name in self._names:
             try:
                 with Cursor(self._root_fd) as cursor:
-                    cursor.down(name)
+                    cursor.down(name, unlock=LOOK)
                     yield from _walk(cursor, self._running[name])
             except OSError:
                 continue  # moved or shut by the script: what was met so far counts
@@ -129,9 +141,9 @@ def _walk(cursor: Cursor, count: Count) -> Iterator[None]:
                     cursor.up()
             elif name:
                 try:
-                    cursor.down(name)
+                    cursor.down(name, unlock=LOOK)
                 except OSError:
-                    continue  # gone, or shut to its owner: seen again at the end
+                    continue  # gone, or shut again meanwhile: the next count looks anew
                 levels.append(_listing(cursor.fd, count))
             yield
     finally:

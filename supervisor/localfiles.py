@@ -13,9 +13,9 @@ import secrets
 import stat
 from typing import TYPE_CHECKING
 
-from sandbox.copyout import OutputRejected, copy
+from sandbox.copyout import copy
 from supervisor import archive
-from supervisor.staging import LOG_FOLDER
+from supervisor.staging import LOG_FOLDER, refuse_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,17 +62,16 @@ class Destination:
             papers: the record of the run, which goes there too.
 
         Raises:
-            OutputRejected: a result has the name of the log folder.
+            OutputRejected: a result has the name of the log folder, or is a folder with the name of a file in it.
             OSError: they cannot be written, or something stands in their way.
         """
-        if any(found.path == LOG_FOLDER for found in manifest.files):
-            raise OutputRejected(f"output '{LOG_FOLDER}' is a file; that name is the folder of the logs")
+        taken = {f"{LOG_FOLDER}/{name}" for name in (*logs, *(papers.names if papers else ()))}
+        refuse_places(manifest, taken)
         staging = os.open(self._staging, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             outputs = copy(manifest, out_fd, staging)
         finally:
             os.close(staging)
-        taken = {f"{LOG_FOLDER}/{name}" for name in (*logs, *(papers.names if papers else ()))}
         outputs = tuple(output for output in outputs if output.path not in taken)
         self._stage_logs({**logs, **(papers.make(outputs) if papers else {})})
         self._move([*manifest.folders, LOG_FOLDER], [*(output.path for output in outputs), *sorted(taken)])

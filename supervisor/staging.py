@@ -16,7 +16,7 @@ from supervisor.promotion import staging_name
 from supervisor.records import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from sandbox.copyout import Manifest
     from sandbox.outcome import OutputFile
@@ -162,17 +162,18 @@ class Staging:
 
         Raises:
             SiteTrouble: the archive does not take them.
-            OutputRejected: an output bears the name of our own record, or is a file where the logs belong.
+            OutputRejected: an output bears the name of our own record, or is a file where the logs belong, or a folder
+                where one of them does.
         """
         outputs: tuple[OutputFile, ...] = ()
         if any(found.path.split("/")[0] == archive.RUN_FILE for found in manifest.files) or (
             archive.RUN_FILE in manifest.folders
         ):
             raise OutputRejected(f"output '{archive.RUN_FILE}' bears the name of the record of a result")
-        if any(found.path == LOG_FOLDER for found in manifest.files):
-            raise OutputRejected(f"output '{LOG_FOLDER}' is a file; that name is the folder of the logs")
         kept: Mapping[str, bytes] = {}
-        taken = self._paths(self.targets[-1], (*logs, *(papers.names if papers else ())), logs)
+        ours = (*logs, *(papers.names if papers else ()))
+        taken = self._paths(self.targets[-1], ours, logs)
+        refuse_places(manifest, {path for target in self.targets for path in self._paths(target, ours, logs)})
         for place, target in enumerate(self.targets):
             folder = self.folder(target)
             try:
@@ -253,6 +254,23 @@ class Staging:
                 archive.remove_tree(path)  # the script made a file of this name: ours tells what happened
             archive.write_file(path, data)
         archive.sync(log_folder)
+
+
+def refuse_places(manifest: Manifest, ours: Collection[str]) -> None:
+    """Refuse results of another kind where our own files belong; a file where one of ours belongs gives way.
+
+    Args:
+        manifest: what the script made.
+        ours: paths of our own files, relative like those of the results.
+
+    Raises:
+        OutputRejected: the text names the result.
+    """
+    if any(found.path == LOG_FOLDER for found in manifest.files):
+        raise OutputRejected(f"output '{LOG_FOLDER}' is a file; that name is the folder of the logs")
+    for folder in manifest.folders:
+        if folder in ours:
+            raise OutputRejected(f"output '{folder}' is a folder; that name is a file of the logs")
 
 
 def stagings_of(target: Target, n: int) -> list[str]:

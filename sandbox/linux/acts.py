@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -244,6 +245,14 @@ class _Acts:
     def ring(self) -> str:
         return _denied(_c, "syscall", self.aim["calls"]["io_uring_setup"], 0, 0)
 
+    def lease(self) -> str:
+        # A file of its own, to which nothing but the filter keeps it from having a lease.
+        fd = os.open(os.path.join(self.out, "leased"), os.O_RDONLY | os.O_CREAT, 0o600)
+        try:
+            return _denied(fcntl.fcntl, fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        finally:
+            os.close(fd)
+
     def keys(self) -> str:
         try:
             found = _c("syscall", self.aim["calls"]["keyctl"], 0, _SESSION_KEYRING, 0)
@@ -394,6 +403,7 @@ ACTS: dict[str, tuple[str, Callable[[_Acts], str]]] = {
     "make a user namespace": ("seccomp", _Acts.unshare),
     "keyctl": ("seccomp", _Acts.keyctl),
     "io_uring": ("seccomp", _Acts.ring),
+    "lease a file": ("seccomp", _Acts.lease),
     "use keys of the host": ("keyring", _Acts.keys),
     "write /proc/self/comm": ("landlock", _Acts.comm),
     "dump core": ("rlimits", _Acts.core),

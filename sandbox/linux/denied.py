@@ -47,6 +47,7 @@ _NAMESPACES: Final = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000
 _UNIX, _INET, _INET6 = 1, 2, 10
 _TIOCSTI: Final = 0x5412
 _TIOCLINUX: Final = 0x541C
+_F_SETLEASE: Final = 1024
 #: PER_LINUX, PER_LINUX32, UNAME26 and both, and the question what it is; not ADDR_NO_RANDOMIZE, not READ_IMPLIES_EXEC.
 _HARMLESS_PERSONALITIES: Final = (0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 
@@ -72,6 +73,24 @@ DENIED: Final = (
     Rule(
         why="a second door to sockets and files that passes by this filter; callers fall back",
         calls=("io_uring_setup", "io_uring_enter", "io_uring_register"),
+        answer=errno.ENOSYS,
+    ),
+    Rule(
+        # Every open of the file then waits for its holder, up to 45 s (fcntl(2), /proc/sys/fs/lease-break-time).
+        why="holds up whoever on the host opens a file that the service owns",
+        calls=("fcntl",),
+        when=(When(argument=1, one_of=(_F_SETLEASE,)),),
+    ),
+    Rule(
+        # aio-max-nr is for the whole host; the C library's own aio_read(3) works with threads (io_setup(2), proc(5)).
+        why="takes from a number of requests that all programs of the host share; callers fall back",
+        calls=("io_setup",),
+        answer=errno.ENOSYS,
+    ),
+    Rule(
+        # Its pages are in no resident size, are never swapped, and keep the host from hibernating (memfd_secret(2)).
+        why="memory that nobody can measure; callers fall back",
+        calls=("memfd_secret",),
         answer=errno.ENOSYS,
     ),
     Rule(

@@ -20,6 +20,8 @@ BOX_VARIABLE: Final = "AUTOREDUCE_BOX"
 _STOP_PASSES: Final = 8
 #: Every pid is classified anew after this many seconds, so that a foreign pid that was used again is found.
 _FORGET_AFTER: Final = 2.0
+#: States of proc(5) in which a thread does nothing any more.
+_DEAD: Final = "ZXx"
 #: No environment is longer: it shares ARG_MAX (a quarter of an 8 MiB stack, execve(2)) with the arguments.
 _ENVIRON_BYTES: Final = 2 << 20
 
@@ -51,8 +53,27 @@ class Process(NamedTuple):
 
     @property
     def living(self) -> bool:
-        """Whether it can still act; a zombie cannot."""
-        return self.state not in "ZXx"
+        """Whether it can still act; a zombie cannot, unless only its first thread has ended (pthread_exit(3))."""
+        return self.state not in _DEAD or self.is_headless
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether its first thread has ended and others go on: its own files in /proc show no memory any more."""
+        return self.state in _DEAD and self.threads > 1
+
+
+def threads(pid: int) -> list[int]:
+    """Lists the threads of a process, none when it is gone (proc_pid_task(5))."""
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
+
+
+def shown_at(process: Process) -> str:
+    """Names the folder of /proc that shows the memory of a living process: of another thread for a headless one."""
+    others = (each for each in threads(process.pid) if each != process.pid) if process.is_headless else iter(())
+    return f"/proc/{next(others, process.pid)}"  # every thread has one, though none but the first is listed
 
 
 def boot_id() -> str:
@@ -302,14 +323,14 @@ def carriers(token: str) -> list[Process]:
     Args:
         token: the box's token.
     """
-    return [process for process in scan().values() if process.living and _carries(process.pid, token)]
+    return [process for process in scan().values() if process.living and _carries(process, token)]
 
 
-def _carries(pid: int, token: str) -> bool:
-    if pid == os.getpid():
+def _carries(process: Process, token: str) -> bool:
+    if process.pid == os.getpid():
         return False
     try:
-        fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(f"{shown_at(process)}/environ", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     text = b""
@@ -339,7 +360,7 @@ def end_carriers(token: str, patience: float = 30.0) -> int:
 
     def find() -> tuple[list[Process], Mapping[int, Process]]:
         table = scan()
-        found = {p.pid: p for p in table.values() if p.living and _carries(p.pid, token)}
+        found = {p.pid: p for p in table.values() if p.living and _carries(p, token)}
         for process in list(found.values()):
             found.update((p.pid, p) for p in descendants(process.pid, table) if p.living and p.pid != os.getpid())
         return list(found.values()), table

@@ -191,3 +191,52 @@ def test_a_look_at_a_tree_is_cheap(spawn):
     took = (time.perf_counter() - began) / 20
     print(f"a look: {took * 1e6:.0f} us among {len(proctree.scan())} processes")
     assert took < 1.0
+
+
+#: Its first thread ends, and another goes on with 64 MiB.
+HEADLESS = """
+import ctypes, os, threading, time
+def go_on():
+    while open("/proc/self/stat").read().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    kept = bytearray(os.urandom(4096)) * (16 << 10)
+    os.write(1, b"up\\n")
+    time.sleep(600)
+threading.Thread(target=go_on).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_process_lives_on_when_only_its_first_thread_has_ended(spawn):
+    process = spawn(HEADLESS)
+    found = proctree.look(process.pid)
+
+    assert (found.state, found.is_headless, found.living) == ("Z", True, True)
+    assert proctree.alive(found.identity)
+    with open(f"{proctree.shown_at(found)}/statm") as file:
+        assert int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") > 64 << 20
+
+    process.kill()
+    wait_until(lambda: not proctree.alive(found.identity), 30, "the end")
+    dead = proctree.look(process.pid)
+    assert (dead.is_headless, proctree.shown_at(dead)) == (False, f"/proc/{process.pid}")
+
+
+def test_a_box_whose_first_thread_has_ended_is_found_by_its_token_and_ended(spawn):
+    token = f"{os.getpid():016x}"
+    process = spawn(HEADLESS, AUTOREDUCE_BOX=token)
+
+    assert [found.pid for found in proctree.carriers(token)] == [process.pid]
+    assert proctree.end_carriers(token) == 1
+
+    assert process.wait(30) == -signal.SIGKILL
+
+
+def test_a_process_that_is_gone_has_no_threads(spawn):
+    process = spawn(SLEEPER)
+    assert proctree.threads(process.pid) == [process.pid]
+
+    process.kill()
+    process.wait()
+
+    assert proctree.threads(process.pid) == []

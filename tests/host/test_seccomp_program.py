@@ -12,7 +12,7 @@ from sandbox.linux.denied import DENIED, Rule, When
 
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 FOREIGN = (0x40000003, 0x40000028, 0xC00000B7, 0xC000003E, 0xC00000F3, 0)
-VALUES = (0, 1, 2, 3, 8, 10, 16, 17, 38, 40, 0x800, 0x5401, 0x5412, 0x541C, 0x20000, 0x40000, 0x20008, 0x01200011)
+VALUES = (0, 1, 2, 3, 8, 10, 16, 17, 38, 40, 0x800, 0x5401, 0x5412, 0x541C, 1024, 0x20000, 0x40000, 0x20008, 0x01200011)
 WIDE = (0x3D0F00, 0x10000000, 0x02000000, 0x7E020000, 0x80000000, 0xFFFFFFFF)
 
 
@@ -95,12 +95,12 @@ def test_calls_by_another_convention_kill_whatever_their_number(architecture):
 #: Name, number on x86_64, number on aarch64, taken from <asm/unistd_64.h> and <asm-generic/unistd.h> by a program.
 HEADERS = """
 acct 163 89; add_key 248 217; adjtimex 159 171; bpf 321 280; chroot 161 51; clock_adjtime 305 266;
-clock_settime 227 112; clone 56 220; clone3 435 435; delete_module 176 106; fanotify_init 300 262;
+clock_settime 227 112; clone 56 220; clone3 435 435; delete_module 176 106; fanotify_init 300 262; fcntl 72 25;
 finit_module 313 273; fsconfig 431 431; fsmount 432 432; fsopen 430 430; fspick 433 433; init_module 175 105;
-io_uring_enter 426 426; io_uring_register 427 427; io_uring_setup 425 425; ioctl 16 29; ioperm 173 -;
+io_setup 206 0; io_uring_enter 426 426; io_uring_register 427 427; io_uring_setup 425 425; ioctl 16 29; ioperm 173 -;
 iopl 172 -; kcmp 312 272; kexec_file_load 320 294; kexec_load 246 104; keyctl 250 219;
 landlock_add_rule 445 445; landlock_create_ruleset 444 444; landlock_restrict_self 446 446;
-lookup_dcookie 212 18; migrate_pages 256 238; modify_ldt 154 -; mount 165 40; mount_setattr 442 442;
+lookup_dcookie 212 18; memfd_secret 447 447; migrate_pages 256 238; modify_ldt 154 -; mount 165 40; mount_setattr 442 442;
 move_mount 429 429; move_pages 279 239; open_by_handle_at 304 265; open_tree 428 428; open_tree_attr 467 467;
 perf_event_open 298 241; personality 135 92; pidfd_getfd 438 438; pivot_root 155 41; process_madvise 440 440;
 process_vm_readv 310 270; process_vm_writev 311 271; ptrace 101 117; quotactl 179 60; quotactl_fd 443 443;

@@ -21,6 +21,9 @@ class Told:
         self.stored = 0
         self.counts = {}
         self.next_at = 0.0
+        self.device = 8
+        self.under_way = False
+        self.nameless = 0
 
     def sample(self, now):
         return self.reading
@@ -31,8 +34,15 @@ class Told:
     def files_in_memory(self):
         return self.stored
 
+    def unlinked_files(self, device):
+        assert device == self.device
+        return self.nameless
+
     def turn(self, now):
         self.next_at = now + 1
+
+    def last(self, name):
+        return self.count(name)
 
     def finish(self):
         self.next_at = 0.0
@@ -160,3 +170,60 @@ def test_files_in_memory_count_once_whether_they_are_mapped_or_not():
 
     told.stored = 95
     assert made.turn(102.0).measured == 105
+
+
+def test_system_v_objects_count_like_files_in_memory():
+    class Objects:
+        def used(self):
+            return 80
+
+    told = Told()
+    told.reading = Reading(rss=30, processes=1)
+    made = Meter(Limits(memory=100), told, told, began=100.0, every=0.2, objects=Objects())
+
+    assert made.turn(101.0).measured == 110
+
+
+def test_files_without_a_name_take_of_the_room_for_all_that_is_written():
+    told = Told()
+    told.counts = {"out": Count(bytes=100), "work": Count(bytes=100)}
+    told.nameless = 150
+    made = meter(told, output=200, tmp=100)
+
+    assert made.turn(100.01) is None, "a file that gets its name between the two counts is no breach"
+    assert made.turn(100.5) is None
+    breach = made.turn(101.02)
+
+    assert (breach.reason, breach.ceiling, breach.measured) == (KillReason.output_limit, "output", 350)
+
+
+def test_what_was_too_much_once_and_is_not_any_more_ends_nothing():
+    told = Told()
+    told.counts = {"work": Count(bytes=250)}
+    made = meter(told, output=200, tmp=100)
+
+    for now, nameless in ((101.0, 100), (102.1, 0), (103.2, 100), (104.3, 0)):
+        told.nameless = nameless
+        assert made.turn(now) is None
+
+
+def test_nobody_judges_while_the_folders_are_still_being_counted():
+    told = Told()
+    told.counts = {"work": Count(bytes=250)}
+    told.nameless = 100
+    told.under_way = True
+    made = meter(told, output=200, tmp=100)
+
+    assert [made.turn(now) for now in (101.0, 102.1, 103.2)] == [None] * 3
+
+
+def test_a_sized_scratch_is_not_asked_for_files_without_a_name():
+    class Roomy:
+        def exhausted(self):
+            return ""
+
+    told = Told()
+    told.nameless = 10_000
+    made = Meter(Limits(output=200, tmp=100), told, told, began=100.0, every=0.2, hard=Roomy())
+
+    assert [made.turn(now) for now in (101.0, 102.1, 103.2)] == [None] * 3

@@ -168,3 +168,48 @@ def test_the_watch_survives_a_tree_that_moves_under_it(scratch):
         continue
     watch.finish()
     assert watch.count("out").entries == 5
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o400, 0o200])
+def test_the_watch_sees_what_is_written_behind_a_shut_door(scratch, mode):
+    shut = os.path.join(scratch.folder("work"), "shut")
+    os.mkdir(shut)
+    with open(os.path.join(shut, "a"), "wb") as file:
+        os.chmod(shut, mode)
+        file.write(bytes(10_000))
+    watch = FolderWatch(scratch.root_fd, ("work",))
+
+    watch.finish()
+
+    assert watch.count("work").largest == 10_000
+    assert os.stat(shut).st_mode & 0o500 == 0o500
+
+
+def test_the_watch_leaves_a_folder_that_is_not_to_be_written_as_it_is(scratch):
+    kept = os.path.join(scratch.folder("work"), "kept")
+    os.mkdir(kept, 0o500)
+    watch = FolderWatch(scratch.root_fd, ("work",))
+
+    watch.finish()
+
+    assert os.stat(kept).st_mode & 0o777 == 0o500
+
+
+def test_the_watch_says_whether_a_count_has_finished(scratch):
+    for n in range(3000):
+        os.mkdir(f"{n}", dir_fd=scratch.out_fd)
+    watch = FolderWatch(scratch.root_fd, ("out",))
+    assert (watch.under_way, watch.last("out").entries) == (False, 0)
+
+    seen = {watch.under_way}
+    now = 0.0
+    for _ in range(1000):
+        watch.turn(now)
+        now = watch.next_at
+        seen.add(watch.under_way)
+        if not watch.under_way:
+            break
+        assert watch.last("out").entries == 0
+
+    assert seen == {True, False}
+    assert watch.last("out").entries == 3001

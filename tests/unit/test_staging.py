@@ -239,3 +239,12 @@ def test_an_output_that_is_a_file_where_the_logs_belong_is_rejected(site):
     (site.out / "reduction_log").write_text("mine", encoding="ascii")
     with pytest.raises(OutputRejected, match="that name is the folder of the logs"):
         site.fill(staging)
+
+
+@pytest.mark.parametrize("name", [next(iter(LOGS)), "reduction.json"])
+def test_an_output_that_is_a_folder_where_a_file_of_the_logs_belongs_is_rejected(site, name):
+    staging = site.staging()
+    staging.open_archive()
+    (site.out / "reduction_log" / name / "deep").mkdir(parents=True)
+    with pytest.raises(OutputRejected, match=f"output 'reduction_log/{name}' is a folder; that name is a file of the"):
+        fill_with_papers(site, staging)
