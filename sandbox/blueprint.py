@@ -205,7 +205,7 @@ def _rlimits(box: Box, *, count_tasks: bool) -> dict[str, int]:
     limits = box.limits
     # A script never has as many as we: see `rlimits.raise_open_files`.
     most = rlimits.raise_open_files() // 2
-    values = {"core": 0, "nofile": most if limits.open_files is None else min(limits.open_files, most)}
+    values = {"core": rlimits.NO_CORE, "nofile": most if limits.open_files is None else min(limits.open_files, most)}
     sizes = [size for size in (limits.file_size, limits.output) if size is not None]
     if sizes:
         values["fsize"] = min(sizes)

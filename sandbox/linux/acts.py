@@ -267,7 +267,8 @@ class _Acts:
         return _denied(lambda: os.close(os.open("/proc/self/comm", os.O_WRONLY)))
 
     def core(self) -> str:
-        return _must_be("core size", resource.getrlimit(resource.RLIMIT_CORE)[1], 0)
+        # 0 holds off files alone, and leaves a program of the host that takes cores (core(5)).
+        return _must_be("core size", resource.getrlimit(resource.RLIMIT_CORE)[1], 1)
 
     def open_files(self) -> str:
         taken: list[int] = []

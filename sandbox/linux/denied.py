@@ -48,6 +48,8 @@ _UNIX, _INET, _INET6 = 1, 2, 10
 _TIOCSTI: Final = 0x5412
 _TIOCLINUX: Final = 0x541C
 _F_SETLEASE: Final = 1024
+#: MAP_HUGETLB, MFD_HUGETLB and SHM_HUGETLB of <linux/mman.h>, <linux/memfd.h> and <linux/shm.h>.
+_MAP_HUGETLB, _MFD_HUGETLB, _SHM_HUGETLB = 0x40000, 0x4, 0o4000
 #: PER_LINUX, PER_LINUX32, UNAME26 and both, and the question what it is; not ADDR_NO_RANDOMIZE, not READ_IMPLIES_EXEC.
 _HARMLESS_PERSONALITIES: Final = (0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 
@@ -92,6 +94,20 @@ DENIED: Final = (
         why="memory that nobody can measure; callers fall back",
         calls=("memfd_secret",),
         answer=errno.ENOSYS,
+    ),
+    *(
+        Rule(
+            # They are in no resident size and in no group's memory (hugetlbpage.rst); transparent ones need no flag.
+            why="huge pages come from a pool that somebody on the host has set aside; callers fall back",
+            calls=(call,),
+            answer=errno.ENOMEM,
+            when=(When(argument=argument, any_bit=flag),),
+        )
+        for call, argument, flag in (
+            ("mmap", 3, _MAP_HUGETLB),
+            ("memfd_create", 1, _MFD_HUGETLB),
+            ("shmget", 2, _SHM_HUGETLB),
+        )
     ),
     Rule(
         why="the kernel's own machinery, where most of its holes were",

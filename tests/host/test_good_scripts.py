@@ -503,7 +503,7 @@ GOOD = (
             "open": [],
             "user": "reduce",
             "all": 1,
-            "limits": [1024, 0],
+            "limits": [1024, 1],
             "interfaces": ["lo"],
         },
     ),
@@ -757,6 +757,29 @@ def test_results_at_hostile_are_as_large_as_their_limit_and_count_as_memory(tmp_
     outcome, said = boxes.outcome_and_logs(made)
     assert said.split() == [b"%d" % (200 * MiB)] * 3
     assert outcome.verdict is Verdict.memory_limit, outcome.sentence
+
+
+def test_calls_that_take_from_the_whole_host_are_denied(tmp_path):
+    text = """
+        import ctypes, errno, fcntl, mmap, os, platform
+        libc = ctypes.CDLL(None, use_errno=True)
+        def said(answer):
+            return errno.errorcode[ctypes.get_errno()] if answer == -1 else "done"
+        try:
+            fcntl.fcntl(os.open("own", os.O_RDONLY | os.O_CREAT), fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            print(errno.errorcode[error.errno])
+        io_setup, memfd_secret = {"x86_64": (206, 447), "aarch64": (0, 447)}[platform.machine()]
+        context = ctypes.c_ulong(0)
+        print(said(libc.syscall(memfd_secret, 0)), said(libc.syscall(io_setup, 1, ctypes.byref(context))))
+        try:
+            mmap.mmap(-1, 4 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)
+        except OSError as error:
+            print(errno.errorcode[error.errno])
+        """
+    outcome, said = boxes.outcome_and_logs(boxes.box(tmp_path, text, level="contained"))
+    assert said.split() == [b"EPERM", b"ENOSYS", b"ENOSYS", b"ENOMEM"]
+    assert outcome.verdict is Verdict.completed, outcome.sentence
 
 
 def test_the_network_of_the_host_comes_with_its_names(data, tmp_path):

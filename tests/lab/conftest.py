@@ -29,8 +29,10 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.write_line(line)
 
 
-def machine_of(share, command, *, port=0):
+def machine_of(share, command, *, port=0, seconds=600):
     """Run a shell line as root in a fresh machine that sees `share` as /mnt/work; return it done.
+
+    The machine is ended after so many seconds.
 
     A port of this host's loopback is broker:PORT in the machine, which has no other network.
     """
@@ -38,18 +40,18 @@ def machine_of(share, command, *, port=0):
     assert os.access(vm_run, os.X_OK), f"there is no lab at {vm_run.parent}; name it: make lab LAB=<folder of vm-run>"
     return subprocess.run(
         [vm_run, command],
-        env={"LAB_TIMEOUT": "600", **os.environ, "LAB_SHARE": str(share), "LAB_HOST_PORTS": str(port or "")},
+        env={"LAB_TIMEOUT": str(seconds), **os.environ, "LAB_SHARE": str(share), "LAB_HOST_PORTS": str(port or "")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=2400,
+        timeout=4 * seconds,
     )
 
 
 @pytest.fixture
 def machine():
-    """`machine(share, command, port=)`; see `machine_of`."""
+    """`machine(share, command, port=, seconds=)`; see `machine_of`."""
     return machine_of
 
 
@@ -74,4 +76,4 @@ def guest(tmp_path_factory):
         shutil.copytree(plugin, share / "packages" / plugin.name)
     subprocess.run(["chmod", "-R", "a+rX", str(share)], check=True)  # the guest's users read it
 
-    return lambda command: machine_of(share, command)
+    return lambda command, **options: machine_of(share, command, **options)

@@ -155,6 +155,12 @@ class Case:
             case = replace(case, **changes)
         return case
 
+    def at_pace(self, slow: float) -> Case:
+        """Returns the case for a machine on which everything takes so many times as long."""
+        wall = Limits().replace_from({"wall": self.limits.get("wall", LIMITS["wall"])}).wall
+        seconds = None if self.seconds is None else self.seconds * slow
+        return replace(self, seconds=seconds, limits={**self.limits, "wall": "none" if wall is None else wall * slow})
+
     def chosen(self, words: tuple[str, ...]) -> bool:
         """Whether one of the words is its number or its name; without words every case is."""
         return not words or any(
@@ -682,6 +688,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sampler", action="store_true", help="no control group")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each case")
     parser.add_argument("--folder", help="where to make the folders of the cases")
+    parser.add_argument("--slow", type=float, default=1.0, help="how many times as long everything takes here")
     parser.add_argument("--without", default="", help="guards to leave out, by comma")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the log of green cases too")
     parser.add_argument("case", nargs="*", help="numbers, names or groups; none: all")
@@ -696,7 +703,7 @@ def main(arguments: list[str] | None = None) -> int:
         skipped = reason_to_skip(case, place)
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="corpus", dir=asked.folder) as folder:
-            stage = Stage(case.at(place), place, folder)
+            stage = Stage(case.at(place).at_pace(asked.slow), place, folder)
             found = [] if skipped else _performed(stage, frozenset(filter(None, asked.without.split(","))))
         failed += bool(found)
         seconds = time.monotonic() - began
