@@ -102,6 +102,17 @@ class Group(abc.ABC):
             OSError: a file of the group could not be read or written.
         """
 
+    def kill_script(self) -> int:
+        """Kills what stands in the script's leaf; our own processes, which stand beside it, live on and report.
+
+        Returns:
+            See `kill`.
+
+        Raises:
+            OSError: see `kill`.
+        """
+        return self.kill()
+
     def holds(self, what: str) -> bool:
         """Whether the group itself limits "memory", "processes" or "cpu"."""
         return self.guards().get(what, "").startswith("cgroup")

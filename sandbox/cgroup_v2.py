@@ -230,23 +230,32 @@ class GroupV2(Group):
 
     def kill(self) -> int:
         """Kills the whole group by `cgroup.kill` (Linux 5.14); on an older kernel frozen, and process by process."""
-        if cgroupfiles.has(self._root, "cgroup.kill"):
-            signalled = sum(len(cgroupfiles.pids(path)) for path in cgroupfiles.below(self._root))
-            cgroupfiles.write(self._root, "cgroup.kill", 1)
-            return signalled
-        if not cgroupfiles.has(self._root, "cgroup.freeze"):  # Linux 5.2
-            return self._kill_listed()
-        cgroupfiles.write(self._root, "cgroup.freeze", 1)
-        try:
-            deadline = time.monotonic() + _FREEZING
-            while not counts(self._root, "cgroup.events").get("frozen") and time.monotonic() < deadline:
-                os.sched_yield()
-            return self._kill_listed()
-        finally:
-            cgroupfiles.write(self._root, "cgroup.freeze", 0)
+        return _kill(self._root)
 
-    def _kill_listed(self) -> int:
-        return cgroupfiles.kill_listed(cgroupfiles.below(self._root))
+    def kill_script(self) -> int:
+        """Kills the script's leaf in the same way."""
+        return _kill(self._script)
+
+
+def _kill(folder: str) -> int:
+    if cgroupfiles.has(folder, "cgroup.kill"):
+        signalled = sum(len(cgroupfiles.pids(path)) for path in cgroupfiles.below(folder))
+        cgroupfiles.write(folder, "cgroup.kill", 1)
+        return signalled
+    if not cgroupfiles.has(folder, "cgroup.freeze"):  # Linux 5.2
+        return _kill_listed(folder)
+    cgroupfiles.write(folder, "cgroup.freeze", 1)
+    try:
+        deadline = time.monotonic() + _FREEZING
+        while not counts(folder, "cgroup.events").get("frozen") and time.monotonic() < deadline:
+            os.sched_yield()
+        return _kill_listed(folder)
+    finally:
+        cgroupfiles.write(folder, "cgroup.freeze", 0)
+
+
+def _kill_listed(folder: str) -> int:
+    return cgroupfiles.kill_listed(cgroupfiles.below(folder))
 
 
 def _exact(value: int | None, source: str) -> Measure:

@@ -298,8 +298,9 @@ class Running:
         self._measure(now)
         self._escalate(now)
         if self._phase is Phase.KILLING and self._evidence.signalled:
-            # Not before the init has told that it kills: it would take our signal for somebody else's.
-            self._group_is_empty(kill=True)
+            # Not before the init has told that it signals: it would take ours for somebody else's. Not the init itself:
+            # it has the status and the sums to report.
+            self._group_is_empty(kill=True, whole=False)
         if now >= self._beat_at:
             self.beat()
         if now >= self._awake_at:
@@ -544,7 +545,7 @@ class Running:
         try:
             empty = self._group.is_empty() if whole else self._group.script_is_empty()
             if kill and not empty:
-                self._group.kill()
+                self._group.kill() if whole else self._group.kill_script()
         except OSError as error:
             # The group's files are out of reach: the proof that init or rescue has made stands alone.
             self._group_problem = str(error)

@@ -64,9 +64,9 @@ def made(groups):
         group.end()
 
 
-def in_group(group, text, **limits):
+def in_group(group, text, leaf="script"):
     """Starts a child that stands in the group before it does anything, and returns its pid."""
-    doors = group.doorways("script")
+    doors = group.doorways(leaf)
 
     def main():
         fork.default_signals()
@@ -195,6 +195,24 @@ def test_a_stopped_tree_that_ignores_signals_is_killed_and_proven_empty(groups, 
         assert group.kill() == 11
     assert reaped(group, pid)
     wait_until(lambda: not any(map(proctree.alive, below)), 20, "the end of all below")
+
+
+def test_the_scripts_leaf_is_killed_and_our_own_processes_beside_it_live_on(groups, made):
+    group = made(processes=40)
+    ours = in_group(group, "signal.pause()", leaf="init")
+    theirs = in_group(group, "os.fork()\nsignal.pause()")
+    below = wait_until(lambda: _all_forked(theirs, 1), 20, "the child of the script")
+
+    assert group.kill_script() == (2 if groups.available else 0)
+    if not groups.available:  # the null object kills nobody
+        for process in (*below, proctree.look(theirs)):
+            os.kill(process.pid, signal.SIGKILL)
+
+    assert status_of(theirs) == -signal.SIGKILL
+    wait_until(group.script_is_empty, 20, "an empty leaf")
+    assert proctree.look(ours).living
+    os.kill(ours, signal.SIGKILL)
+    assert status_of(ours) == -signal.SIGKILL
 
 
 def test_without_a_freezer_a_tree_is_killed_process_by_process(groups):
@@ -331,6 +349,26 @@ def test_a_box_says_which_guards_hold_it(tmp_path, groups):
     else:
         assert guards["memory"] == "sampler"
         assert guards["kill"] == "tree"
+
+
+@pytest.mark.parametrize("level", ["none", "contained"])
+def test_a_tree_that_heeds_nothing_is_told_with_its_status_and_its_sums(tmp_path, level):
+    script = """
+        import os, signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for _ in range(3): os.fork()
+        if os.getppid() == 1 or os.getsid(0) == os.getpid(): print("up", flush=True)
+        while True: signal.pause()
+    """
+    with start(box(tmp_path, script, level=level, grace=0.2)) as running:
+        drive(running, says("up"))
+        running.stop(KillReason.cancelled)
+        drive(running)
+        outcome = running.outcome()
+
+    assert outcome.verdict is Verdict.cancelled
+    assert outcome.exit["signal"] == signal.SIGKILL, "the init was ended before it could report"
+    assert outcome.usage.wall.exact
 
 
 def test_a_box_that_wants_no_group_has_none(tmp_path):

@@ -32,7 +32,8 @@ GROUPS = corpus.boxes_have_groups()
 STRONGEST = Place(
     level="hostile" if GROUPS else "contained",
     holder="group" if GROUPS else "sampler",
-    person="root" if ROOT else "user",
+    person=corpus.person(),
+    host=corpus.host(),
 )
 REPOSITORY = Path(__file__).parents[2]
 
@@ -304,6 +305,31 @@ def test_a_dangerous_case_runs_nowhere_but_where_a_group_holds_it(tmp_path):
     with pytest.raises(RuntimeError, match="dangerous"):
         corpus.play(bomb, place, str(tmp_path))
     assert os.listdir(tmp_path / "spool") == []
+
+
+def test_what_a_host_is_changes_a_case():
+    case = Case(
+        group="memory",
+        number=21,
+        name="bomb",
+        source="O",
+        verdict="memory_limit",
+        needs=(corpus.SCOPES,),
+        where={"v2": {"oom_kills": "some"}, "older": {"says": ("^older$",)}, "user": {"oom_kills": 3}},
+    )
+    grouped = Place(level="hostile", holder="group", person="root", host=("v2", "older"))
+    assert (case.at(grouped).oom_kills, case.at(grouped).says) == ("some", ("^older$",))
+    assert case.at(replace(grouped, person="user")).oom_kills == 3, "the person comes last"
+    assert case.at(replace(grouped, holder="sampler")).oom_kills is None, "no group of any version holds it there"
+    assert corpus.reason_to_skip(case, grouped) == "needs scopes of Landlock"
+    assert corpus.reason_to_skip(case, replace(grouped, host=("v2",))) == ""
+
+
+def test_a_slow_machine_has_more_time():
+    case = Case(group="memory", number=21, name="bomb", source="O", verdict="wall_limit", seconds=2.5)
+    assert (case.at_pace(4).seconds, case.at_pace(4).limits["wall"]) == (10.0, 40.0)
+    assert replace(case, seconds=None, limits={"wall": "none"}).at_pace(4).limits["wall"] == "none"
+    assert replace(case, limits={"wall": "1500 ms"}).at_pace(2).limits["wall"] == 3.0
 
 
 def test_the_words_that_choose_a_case():

@@ -71,8 +71,14 @@ _CHECKS = frozenset(
         *("ceilings_not", "leftovers", "outputs", "oom_kills", "seconds", "limits"),
     }
 )
-_PLACES = ("none", "contained", "hostile", "group", "sampler", "root", "user")
+_PLACES = ("none", "contained", "hostile", "group", "sampler", "v2", "older", "root", "user")
+#: Landlock with scopes, Linux 6.12; a kernel with less is "older".
+_SCOPES = 6
 _PATTERNS = ("says", "says_not", "errors", "sentence", "message", "traceback")
+
+
+#: What a case may need beside modules.
+SCOPES = "scopes of Landlock"
 
 
 class CorpusError(ValueError):
@@ -88,11 +94,14 @@ class Place:
     holder: str
     #: "root" or "user".
     person: str
+    #: What the host is besides: "v2" where that is the version of the groups, "older" where the kernel is.
+    host: tuple[str, ...] = ()
 
     @property
-    def names(self) -> tuple[str, str, str]:
+    def names(self) -> tuple[str, ...]:
         """The names that `where` knows, later ones win."""
-        return (self.level, self.holder, self.person)
+        host = (name for name in self.host if name != "v2" or self.holder == "group")
+        return (self.level, self.holder, *host, self.person)
 
     def __str__(self) -> str:
         return "-".join(self.names)
@@ -359,7 +368,9 @@ def reason_to_skip(case: Case, place: Place) -> str:
         return case.skip_user
     if case.dangerous and place.holder != "group":
         return "dangerous where no control group holds memory and processes"
-    missing = [name for name in case.needs if importlib.util.find_spec(name) is None]
+    missing = [name for name in case.needs if name != SCOPES and importlib.util.find_spec(name) is None]
+    if SCOPES in case.needs and "older" in place.host:
+        missing.append(SCOPES)
     return f"needs {', '.join(missing)}" if missing else ""
 
 
@@ -695,7 +706,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     load_setups()
     holder = "sampler" if asked.sampler or not boxes_have_groups() else "group"
-    place = Place(level=asked.level, holder=holder, person="root" if os.geteuid() == 0 else "user")
+    place = Place(level=asked.level, holder=holder, person=person(), host=host())
     failed = 0
     for case in load():
         if not case.chosen(tuple(asked.case)):
@@ -716,6 +727,20 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.verbose and not found and stage.outcome:
             print(stage.outcome.sentence, stage.stdout[-700:], stage.stderr[-700:], sep="\n", flush=True)
     return int(failed > 0)
+
+
+def person() -> str:
+    """Who runs the cases here, as `where` calls him."""
+    return "root" if os.geteuid() == 0 else "user"
+
+
+def host() -> tuple[str, ...]:
+    """What this host is, as `where` calls it."""
+    from sandbox.cgroups import Groups
+    from sandbox.linux import landlock
+
+    version = ("v2",) if Groups.find().guards().get("memory") == "cgroup-v2" else ()
+    return (*version, "older") if landlock.usable_abi() < _SCOPES else version
 
 
 def boxes_have_groups() -> bool:
