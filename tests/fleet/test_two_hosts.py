@@ -21,6 +21,7 @@ from brokertrace import BrokerTrace
 from fleethistory import checked
 from fleetofhosts import Fleet
 from scenarios import queue_names
+from standstill import stand_still
 
 from supervisor import durable
 
@@ -188,7 +189,7 @@ def test_a_run_whose_data_came_late_is_tried_again_by_another_host(fleet, trace,
     first, other = fleet["one"], fleet["other"].child.pid
     # It stands still with the lock in hand, and its supervisor's copy is gone: that one can be stopped without it.
     first.arm("shepherd", "store.fsync-folder not-before after", "stop")
-    os.kill(other, signal.SIGSTOP)
+    stand_still(other)
     try:
         fleet.send(job, body, to="one")
         shepherd = fleet.until(first.stopped, "the first attempt to be over but for its outcome")
@@ -197,7 +198,7 @@ def test_a_run_whose_data_came_late_is_tried_again_by_another_host(fleet, trace,
     lock = os.path.realpath(fleet.layout.rb(rb).root)
     supervisor = first.child.pid
     fleet.until(lambda: not lease.locks_of(supervisor, lock), "the supervisor to have let go of the lock")
-    os.kill(supervisor, signal.SIGSTOP)
+    stand_still(supervisor)
     try:
         data.write_bytes(counts)
         os.kill(shepherd.pid, signal.SIGCONT)

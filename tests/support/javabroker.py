@@ -15,6 +15,7 @@ import subprocess
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from standstill import stand_still
 from waiting import wait_until
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class JavaBroker(ABC):
 
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP): its sockets stay open and mute."""
-        os.kill(self.pid, signal.SIGSTOP)
+        stand_still(self.pid)
 
     def thaw(self) -> None:
         """Let it go on."""
