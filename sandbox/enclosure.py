@@ -176,7 +176,7 @@ def lay(made: Enclosure) -> Views:
     """
     if "mnt" in made.guards:
         mounts.make_receiving("/")  # an archive that is mounted when it is looked at must be there when it is shown
-    objects = sysvipc.Objects.open().fds if "ipc" in made.guards else ()
+    objects = sysvipc.IpcObjects.open().fds if "ipc" in made.guards else ()
     if made.ground is None:
         return Views(objects=objects)
     hard = _make_hard(made)

@@ -14,7 +14,7 @@ from sandbox.verdict import KillReason
 if TYPE_CHECKING:
     from sandbox.cgroup import Group
     from sandbox.limits import Limits
-    from sandbox.linux.sysvipc import Objects
+    from sandbox.linux.sysvipc import IpcObjects
     from sandbox.volume import Volume
     from sandbox.watch import FolderWatch
 
@@ -49,7 +49,7 @@ class Meter:
         every: float,
         group: Group | None = None,
         volumes: tuple[Volume, ...] = (),
-        objects: Objects | None = None,
+        objects: IpcObjects | None = None,
         hard: Volume | None = None,
     ) -> None:
         """Starts at the script's start.
@@ -123,10 +123,12 @@ class Meter:
     def _count_unlinked(self, now: float) -> None:
         """Counts before the folders are counted, so that a file that loses its name meanwhile is counted once."""
         self._unlinked = None
-        if self._hard or now < self._unlinked_at:
+        room = self._room()
+        if self._hard or room is None or now < self._unlinked_at:
             return  # a sized file system knows itself what it holds
         began = time.monotonic()
-        self._unlinked = self._sampler.unlinked_files(self._watch.device)
+        # Mappings may make us wait: they are looked at only where more than the room has gone from the disk.
+        self._unlinked = self._sampler.unlinked_files(self._watch.device, mapped=self._watch.lost() > room)
         self._unlinked_at = now + (time.monotonic() - began) / _SHARE
 
     def _with_unlinked(self) -> Breach | None:

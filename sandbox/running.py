@@ -22,7 +22,7 @@ from sandbox.evidence import Evidence
 from sandbox.forked import CLOSING, PATIENCE, Forked
 from sandbox.linux import proctree
 from sandbox.linux.proctree import Identity
-from sandbox.linux.sysvipc import Objects
+from sandbox.linux.sysvipc import IpcObjects
 from sandbox.logspool import FLOOD_FACTOR
 from sandbox.meter import FIRST, PRIVATE, Breach, Meter
 from sandbox.outcome import Mark
@@ -110,7 +110,7 @@ class Running:
         self._manifest: Manifest | None = None
         self._taken = False
         self._volumes: tuple[Volume, ...] = ()
-        self._objects = Objects(())
+        self._objects = IpcObjects(())
         self._hard: Volume | None = None
         self._closed = False
         self._released = self._beat_at = self._awake_at = float("inf")
@@ -439,7 +439,7 @@ class Running:
     def _take(self, given: Views) -> None:
         """Takes what shows the box's own file systems and objects."""
         self._volumes = tuple(Volume(fd) for fd in given.volumes)
-        self._objects = Objects(given.objects)
+        self._objects = IpcObjects(given.objects)
         if given.hard:
             self._hard = Volume(os.dup(given.hard[0]))
             self._scratch.move_to(*given.hard)

@@ -107,13 +107,14 @@ class TreeSampler:
         """Measures the files in memory that the members hold open and that no file system shows, bytes."""
         return heldfiles.in_memory(self._living())
 
-    def unlinked_files(self, device: int) -> int:
+    def unlinked_files(self, device: int, *, mapped: bool) -> int:
         """Measures the files of a disk that the members hold and that have no name any more, bytes.
 
         Args:
             device: of the disk, as stat(2) has it.
+            mapped: whether those that are only mapped are looked for, which may wait for a member.
         """
-        return heldfiles.unlinked(self._living(), device)
+        return heldfiles.unlinked(self._living(), device, mapped=mapped)
 
     def _living(self) -> list[int]:
         return [member.pid for member in self.members if member.living]

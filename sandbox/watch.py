@@ -56,6 +56,7 @@ class FolderWatch:
         self._root_fd = root_fd
         #: Of the file system that the scratch lies on, as stat(2) has it.
         self.device = os.fstat(root_fd).st_dev
+        self._free = self._free_now()
         self._names = names
         self._every = every
         self._walk: Generator[None] | None = None
@@ -87,6 +88,16 @@ class FolderWatch:
             self.next_at = now + max(self._every, self._spent / _SHARE)
         else:
             self.next_at = now + _TURN_SECONDS
+
+    def lost(self) -> int:
+        """Returns the bytes by which the file system has less room than it once had since; to whomever it was lost."""
+        free = self._free_now()
+        self._free = max(self._free, free)
+        return self._free - free
+
+    def _free_now(self) -> int:
+        found = os.fstatvfs(self._root_fd)
+        return found.f_bfree * found.f_frsize
 
     @property
     def under_way(self) -> bool:

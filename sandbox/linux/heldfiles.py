@@ -2,6 +2,9 @@
 
 Every thread is looked at: a thread may have descriptors of its own (clone(2) without CLONE_FILES), and the first thread
 may have ended while others go on, which leaves its own list empty (pthread_exit(3)).
+
+Nothing but such a file is asked for its size: a process has others open on file systems that may hang, and whoever
+asks for their size then hangs as well. The name by which a descriptor is listed is the kernel's, and costs no call.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _IN_MEMORY: Final = "/memfd:"
-_UNLINKED: Final = b" (deleted)"
+#: What the name of a file without a name ends with, one in memory among them; another's may end so too.
+_UNLINKED: Final = " (deleted)"
 #: A pidfd of a thread that is not the first of its process (pidfd_open(2), PIDFD_THREAD, Linux 6.9).
 _PIDFD_THREAD: Final = os.O_EXCL
 #: Descriptors of a thread that hides its list, at most.
@@ -41,7 +45,7 @@ def in_memory(pids: Iterable[int]) -> int:
     return sum(sizes.values())
 
 
-def unlinked(pids: Iterable[int], device: int) -> int:
+def unlinked(pids: Iterable[int], device: int, *, mapped: bool) -> int:
     """Adds up regular files without a name, each once: they take room on a disk until nobody holds them any more.
 
     One that is mapped and open nowhere counts as long as its mapping, since nothing tells what it takes. A descriptor
@@ -50,6 +54,8 @@ def unlinked(pids: Iterable[int], device: int) -> int:
     Args:
         pids: as for `in_memory`.
         device: of the file system, as stat(2) has it; others count nothing.
+        mapped: whether mappings are looked at as well. Their list waits for a process that is making one, which may
+            stand in a file system that hangs (mmap_lock of the kernel).
 
     Returns:
         Bytes.
@@ -60,12 +66,13 @@ def unlinked(pids: Iterable[int], device: int) -> int:
         for _, found in _held(pid):
             if stat.S_ISREG(found.st_mode) and not found.st_nlink and found.st_dev == device:
                 sizes[found.st_ino] = found.st_blocks * 512
-        for inode, length in _mapped(pid, device):
+        for inode, length in _mapped(pid, device) if mapped else ():
             lengths[inode] = max(lengths.get(inode, 0), length)
     return sum((lengths | sizes).values())
 
 
 def _held(pid: int) -> Iterator[tuple[str, os.stat_result]]:
+    """Yields name and state of each file without a name that a process has open."""
     for thread in proctree.threads(pid):
         folder = f"/proc/{pid}/task/{thread}/fd"
         try:
@@ -78,13 +85,14 @@ def _held(pid: int) -> Iterator[tuple[str, os.stat_result]]:
         for name in names:
             path = f"{folder}/{name}"
             try:
-                yield os.readlink(path), os.stat(path)
+                if (link := os.readlink(path)).endswith(_UNLINKED):
+                    yield link, os.stat(path)
             except OSError:
                 continue
 
 
 def _taken(pid: int, thread: int) -> Iterator[tuple[str, os.stat_result]]:
-    """Takes a copy of each descriptor of a thread whose list is shut to its own user, and looks at that.
+    """Takes a copy of each descriptor of a thread whose list is shut to its own user, and looks at that; see `_held`.
 
     That is so for a process that made itself undumpable, or that runs a program which may not be read
     (proc_pid_fd(5), PR_SET_DUMPABLE(2const)). Whoever made the user namespace that it lives in may still reach into it
@@ -103,7 +111,8 @@ def _taken(pid: int, thread: int) -> Iterator[tuple[str, os.stat_result]]:
                     continue  # a gap in the list
                 return
             try:
-                yield os.readlink(f"/proc/self/fd/{fd}"), os.fstat(fd)
+                if (link := os.readlink(f"/proc/self/fd/{fd}")).endswith(_UNLINKED):
+                    yield link, os.fstat(fd)
             finally:
                 os.close(fd)
     finally:
@@ -125,7 +134,7 @@ def _mapped(pid: int, device: int) -> Iterator[tuple[int, int]]:
     for thread in proctree.threads(pid):
         try:
             with open(f"/proc/{pid}/task/{thread}/maps", "rb") as file:
-                lines = [line.split(maxsplit=5) for line in file if line.rstrip(b"\n").endswith(_UNLINKED)]
+                lines = [line.split(maxsplit=5) for line in file if line.endswith(b" (deleted)\n")]
         except OSError:
             continue
         for span, _, offset, found, inode, _ in lines:

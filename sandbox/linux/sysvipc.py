@@ -16,7 +16,7 @@ _CHUNK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
+class IpcObjects:
     """The lists of one namespace, by descriptors: whoever opens a list sees that of his own namespace ever after."""
 
     fds: tuple[int, ...]

@@ -57,6 +57,10 @@ def device(tmp_path):
     return os.stat(tmp_path).st_dev
 
 
+def taken(pids, device):
+    return heldfiles.unlinked(pids, device, mapped=True)
+
+
 def whole(amount):
     """In MiB; what a file system keeps beside the data is less."""
     return round(amount / MIB)
@@ -65,15 +69,15 @@ def whole(amount):
 def test_a_file_counts_as_soon_as_its_last_name_is_gone(holder, device):
     pid = holder("fd = nameless('a'); os.write(fd, bytes(3 * MIB)); named = open('b', 'wb'); named.write(b'x'); stay()")
 
-    assert whole(heldfiles.unlinked([pid], device)) == 3
-    assert heldfiles.unlinked([pid], device + 1) == 0
+    assert whole(taken([pid], device)) == 3
+    assert taken([pid], device + 1) == 0
     assert heldfiles.in_memory([pid]) == 0
 
 
 def test_holes_take_no_room(holder, device):
     pid = holder("fd = nameless('a'); os.truncate(fd, 1 << 40); stay()")
 
-    assert whole(heldfiles.unlinked([pid], device)) == 0
+    assert whole(taken([pid], device)) == 0
 
 
 def test_a_file_counts_once_however_often_and_by_whomever_it_is_held(holder, device):
@@ -81,7 +85,7 @@ def test_a_file_counts_once_however_often_and_by_whomever_it_is_held(holder, dev
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         child = int(file.read())
 
-    assert whole(heldfiles.unlinked([pid, child], device)) == 3
+    assert whole(taken([pid, child], device)) == 3
 
 
 def test_a_file_that_is_only_mapped_counts_as_long_as_its_mapping(holder, device):
@@ -90,20 +94,21 @@ def test_a_file_that_is_only_mapped_counts_as_long_as_its_mapping(holder, device
         "mapped(fd, 2 * MIB); os.close(fd); stay()"
     )
 
-    assert whole(heldfiles.unlinked([pid], device)) == 5
+    assert whole(taken([pid], device)) == 5
+    assert heldfiles.unlinked([pid], device, mapped=False) == 0
 
 
 def test_a_file_that_is_mapped_and_open_counts_what_it_takes(holder, device):
     pid = holder("fd = nameless('a'); os.truncate(fd, 5 * MIB); ctypes.memset(mapped(fd, 5 * MIB), 1, MIB); stay()")
 
-    assert whole(heldfiles.unlinked([pid], device)) == 1
+    assert whole(taken([pid], device)) == 1
 
 
 def test_files_in_memory_count_what_they_take_and_are_on_no_disk(holder, device):
     pid = holder("fd = in_memory(); os.write(fd, bytes(3 * MIB)); os.dup(fd); stay()")
 
     assert whole(heldfiles.in_memory([pid])) == 3
-    assert heldfiles.unlinked([pid], device) == 0
+    assert taken([pid], device) == 0
 
 
 HELD = "fd = {kind}; os.write(fd, bytes(3 * MIB)); "
@@ -111,7 +116,7 @@ KINDS = {"nameless": "nameless('a')", "memory": "in_memory()"}
 
 
 def seen(kind, pid, device):
-    return whole(heldfiles.unlinked([pid], device) if kind == "nameless" else heldfiles.in_memory([pid]))
+    return whole(taken([pid], device) if kind == "nameless" else heldfiles.in_memory([pid]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -159,8 +164,36 @@ def test_a_list_that_is_shut_is_read_by_copies_of_what_is_in_it(holder, device, 
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("shut", [False, True])
+def test_nobody_asks_for_the_size_of_a_file_that_has_a_name(holder, device, tmp_path, monkeypatch, shut):
+    """It may lie on a file system that hangs."""
+    (tmp_path / "data (deleted)").write_text("counts")
+    pid = holder("data = open('data'+' (gone)', 'w'); pipe = os.pipe(); fd = nameless('a'); os.write(fd, b'x'); stay()")
+    asked = []
+    listed, stat, fstat = os.listdir, os.stat, os.fstat
+
+    def listdir(path):
+        if shut and path.endswith("/fd"):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    def noted(call, what):
+        found = call(what)
+        asked.append(found)
+        return found
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    monkeypatch.setattr(os, "stat", lambda path: noted(stat, path))
+    monkeypatch.setattr(os, "fstat", lambda fd: noted(fstat, fd))
+    found = (heldfiles.unlinked([pid], device, mapped=True), heldfiles.in_memory([pid]))
+    monkeypatch.undo()
+
+    assert found == (4096, 0)
+    assert {state.st_nlink for state in asked} == {0}
+
+
 def test_nothing_is_held_by_a_process_that_is_gone(holder, device):
     gone = subprocess.Popen(["/bin/true"])
     gone.wait()
 
-    assert (heldfiles.unlinked([gone.pid], device), heldfiles.in_memory([gone.pid])) == (0, 0)
+    assert (taken([gone.pid], device), heldfiles.in_memory([gone.pid])) == (0, 0)

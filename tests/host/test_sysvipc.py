@@ -35,7 +35,7 @@ uid, gid = os.geteuid(), os.getegid()
 namespaces.unshare(("user", "ipc"))
 namespaces.write_maps(uid, gid, uid, gid)
 with socket.socket(fileno=0) as link:
-    socket.send_fds(link, [b"o"], sysvipc.Objects.open().fds)
+    socket.send_fds(link, [b"o"], sysvipc.IpcObjects.open().fds)
     while word := link.recv(20).decode():
         {"segment": segment, "queue": queue, "semaphores": semaphores}[word]()
         link.send(b"done")
@@ -66,7 +66,7 @@ def objects():
         far.close()
         try:
             _, fds, _, _ = socket.recv_fds(near, 1, 8)
-            yield sysvipc.Objects(tuple(fds)), near
+            yield sysvipc.IpcObjects(tuple(fds)), near
         finally:
             process.kill()
 
@@ -94,7 +94,7 @@ def test_a_list_is_read_by_the_names_of_its_columns(text, bytes_taken):
 def test_a_list_that_cannot_be_read_counts_nothing():
     read, write = os.pipe()
     try:
-        assert sysvipc.Objects((write,)).used() == 0
+        assert sysvipc.IpcObjects((write,)).used() == 0
     finally:
         os.close(read)
         os.close(write)
@@ -109,7 +109,7 @@ def test_a_kernel_without_one_of_them_has_the_others(monkeypatch, tmp_path):
         return opened(path, flags)
 
     monkeypatch.setattr(os, "open", open_some)
-    made = sysvipc.Objects.open()
+    made = sysvipc.IpcObjects.open()
     monkeypatch.undo()
 
     assert len(made.fds) == 2

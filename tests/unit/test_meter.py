@@ -24,6 +24,8 @@ class Told:
         self.device = 8
         self.under_way = False
         self.nameless = 0
+        self.gone = 0
+        self.looked_at_mappings = []
 
     def sample(self, now):
         return self.reading
@@ -34,9 +36,13 @@ class Told:
     def files_in_memory(self):
         return self.stored
 
-    def unlinked_files(self, device):
+    def unlinked_files(self, device, *, mapped):
         assert device == self.device
+        self.looked_at_mappings.append(mapped)
         return self.nameless
+
+    def lost(self):
+        return self.gone
 
     def turn(self, now):
         self.next_at = now + 1
@@ -215,6 +221,24 @@ def test_nobody_judges_while_the_folders_are_still_being_counted():
     made = meter(told, output=200, tmp=100)
 
     assert [made.turn(now) for now in (101.0, 102.1, 103.2)] == [None] * 3
+
+
+def test_mappings_are_looked_at_only_where_the_disk_has_lost_more_than_the_room():
+    told = Told()
+    made = meter(told, output=200, tmp=100)
+
+    for now, told.gone in ((101.0, 0), (102.1, 300), (103.2, 301), (104.3, 0)):
+        made.turn(now)
+
+    assert told.looked_at_mappings == [False, False, True, False]
+
+
+def test_where_nothing_bounds_what_is_written_nobody_looks_for_it():
+    told = Told()
+    made = meter(told, output=None)
+    made.turn(101.0)
+
+    assert told.looked_at_mappings == []
 
 
 def test_a_sized_scratch_is_not_asked_for_files_without_a_name():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import types
 
 import pytest
 from opendescriptors import none_left
@@ -168,6 +169,18 @@ def test_the_watch_survives_a_tree_that_moves_under_it(scratch):
         continue
     watch.finish()
     assert watch.count("out").entries == 5
+
+
+def test_the_watch_knows_how_much_room_the_disk_has_lost_since_it_had_most(scratch, monkeypatch):
+    free = iter([1000, 900, 1200, 1100])
+    monkeypatch.setattr(
+        os,
+        "fstatvfs",
+        lambda fd: types.SimpleNamespace(f_bfree=next(free), f_frsize=4096) if fd == scratch.root_fd else 0,
+    )
+    watch = FolderWatch(scratch.root_fd, ("out",))
+
+    assert [watch.lost() for _ in range(3)] == [100 * 4096, 0, 100 * 4096]
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o400, 0o200])
