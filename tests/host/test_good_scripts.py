@@ -503,7 +503,7 @@ GOOD = (
             "open": [],
             "user": "reduce",
             "all": 1,
-            "limits": [1024, 1],
+            "limits": [1024, boxes.NO_CORE],
             "interfaces": ["lo"],
         },
     ),

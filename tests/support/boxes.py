@@ -9,6 +9,8 @@ import textwrap
 import time
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from sandbox.box import Box, start
 from sandbox.closure import Closure, closure
 from sandbox.limits import Limits
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Generous: the tests share a small machine with others.
 PATIENCE = 60.0
+#: The limit of a core in a box: 1, or what the tests were started with if that is less.
+NO_CORE = min(limit for limit in (1, psutil.Process().rlimit(psutil.RLIMIT_CORE)[1]) if limit >= 0)
 
 
 @functools.cache
