@@ -19,7 +19,7 @@ _NUMBERS: Final[Mapping[str, int]] = {
 }
 
 #: The limit of a core that keeps it from being written to a file, and from being given to a program of the host. For
-#: such a program 0 is no limit at all (core(5)); 1 is refused (do_coredump() in fs/coredump.c, Linux 2.6.35), and no file
+#: such a program 0 is no limit at all (core(5)); 1 is refused (do_coredump() of Linux 2.6.35), and no file
 #: is as small. Where the service was started with a hard limit of 0 that stays, and such programs keep no core then.
 NO_CORE: Final = 1
 #: Open files of one process of ours, at most: the kernel's own bound where nobody changed it (fs.nr_open, proc(5)).
