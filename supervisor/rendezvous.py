@@ -8,6 +8,7 @@ pair off. An offer whose counter does not move is of a process that is gone: it 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,8 @@ _LOOK: Final = 0.1
 _HELLO: Final = 30.0
 #: Seconds without a beat after which an offer is not taken.
 _STILL: Final = 5.0
+#: What a folder answers that another host has removed (ESTALE: nfs(5)).
+_GONE: Final = frozenset({errno.ENOENT, errno.ESTALE})
 #: What an offer says of its age, in seconds, when one that does not move is removed.
 _OLD: Final = 600.0
 
@@ -51,7 +54,11 @@ class _Seen:
 
     def look(self, own: str, now: float) -> list[Offer]:
         """Look at all but the own one, and return those that beat and may be free."""
-        for token in durable.listing(self.place):
+        listed = durable.listing(self.place)
+        for token in self.offers.keys() - set(listed):  # it has found somebody, or begins again under another token
+            del self.offers[token]
+            self.moved.pop(token, None)
+        for token in listed:
             offer = read_offer(self.place, token) if token != own else None
             if offer is None:
                 continue
@@ -129,12 +136,22 @@ def _pair(own: Presence, seen: _Seen, until: float, tell: Callable[[str], None],
         if greater and durable.link_new(own.taken, _token_record(me.token), KIND):
             for other in greater:
                 seen.busy.add(other.token)
-                if durable.link_new(os.path.join(own.place, other.token, "taken"), _token_record(me.token), KIND):
+                if _takes(own.place, other.token, me.token):
                     return _greet(Meeting(own, "a", other, tell, silence))
             clock.pause(_LOOK)
             return None
         clock.pause(_LOOK)
     raise NobodyCame
+
+
+def _takes(place: str, other: str, me: str) -> bool:
+    """Take an offer; False where somebody has it, or it is gone since it was seen."""
+    try:
+        return durable.link_new(os.path.join(place, other, "taken"), _token_record(me), KIND)
+    except OSError as error:
+        if error.errno in _GONE:
+            return False
+        raise
 
 
 def _greet(meeting: Meeting) -> Meeting | None:
