@@ -131,10 +131,11 @@ def _table_size(thread: int) -> int:
 def _mapped(pid: int, device: int) -> Iterator[tuple[int, int]]:
     """Yields inode and least length of the nameless files that a process has mapped (proc_pid_maps(5))."""
     where = f"{os.major(device):02x}:{os.minor(device):02x}".encode()
+    ending = f"{_UNLINKED}\n".encode()
     for thread in proctree.threads(pid):
         try:
             with open(f"/proc/{pid}/task/{thread}/maps", "rb") as file:
-                lines = [line.split(maxsplit=5) for line in file if line.endswith(b" (deleted)\n")]
+                lines = [line.split(maxsplit=5) for line in file if line.endswith(ending)]
         except OSError:
             continue
         for span, _, offset, found, inode, _ in lines:

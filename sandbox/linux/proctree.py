@@ -72,8 +72,8 @@ def threads(pid: int) -> list[int]:
 
 def shown_at(process: Process) -> str:
     """Names the folder of /proc that shows the memory of a living process: of another thread for a headless one."""
-    others = (each for each in threads(process.pid) if each != process.pid) if process.is_headless else iter(())
-    return f"/proc/{next(others, process.pid)}"  # every thread has one, though none but the first is listed
+    others = [each for each in threads(process.pid) if each != process.pid] if process.is_headless else []
+    return f"/proc/{(others or [process.pid])[0]}"  # every thread has one, though none but the first is listed
 
 
 def boot_id() -> str:

@@ -357,7 +357,7 @@ def test_a_tree_that_heeds_nothing_is_told_with_its_status_and_its_sums(tmp_path
         import os, signal
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for _ in range(3): os.fork()
-        if os.getppid() == 1 or os.getsid(0) == os.getpid(): print("up", flush=True)
+        if os.getsid(0) == os.getpid(): print("up", flush=True)
         while True: signal.pause()
     """
     with start(box(tmp_path, script, level=level, grace=0.2)) as running:

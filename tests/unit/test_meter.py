@@ -217,10 +217,14 @@ def test_nobody_judges_while_the_folders_are_still_being_counted():
     told = Told()
     told.counts = {"work": Count(bytes=250)}
     told.nameless = 100
-    told.under_way = True
     made = meter(told, output=200, tmp=100)
 
+    def never_ends(now):
+        told.next_at, told.under_way = now + 1, True
+
+    told.turn = never_ends
     assert [made.turn(now) for now in (101.0, 102.1, 103.2)] == [None] * 3
+    assert told.looked_at_mappings == [False], "it was counted before the count that does not end"
 
 
 def test_mappings_are_looked_at_only_where_the_disk_has_lost_more_than_the_room():
